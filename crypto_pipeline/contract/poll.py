@@ -1,0 +1,126 @@
+"""What a poll leaves behind: its own record, and what it could not use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from crypto_pipeline.contract.message import (
+    SCHEMA_VERSION,
+    MarketKind,
+    encode,
+    fact_id,
+    format_time,
+    message_key,
+)
+
+Outcome = Literal["ok", "partial", "transient", "told_to_wait", "permanent", "wrong_content"]
+
+# One record must stay well under the broker's 1 MiB limit; a longer body is cut and said so.
+BODY_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollRecord:
+    """One venue and minute, sent after the last ack: served = published + unchanged + rejected.
+
+    `purpose` tells the minute's poll from a fetch of history; `candles` counts what rode along.
+    """
+
+    market: MarketKind
+    source: str
+    venue: str
+    poll_at: datetime
+    started_at: datetime
+    ended_at: datetime
+    endpoint: str
+    purpose: Literal["minute", "history"]
+    outcome: Outcome
+    reason: str | None
+    symbols_asked: tuple[str, ...]
+    served: int
+    published: int
+    unchanged: int
+    rejected: int
+    candles: int
+    budget_used: int | None
+
+    @property
+    def id(self) -> str:
+        return fact_id("poll", self.source, self.purpose, format_time(self.started_at))
+
+    @property
+    def key(self) -> bytes:
+        return message_key(self.source, "*")
+
+    def encode(self) -> bytes:
+        return encode(self.payload())
+
+    def payload(self) -> dict[str, Any]:
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "poll",
+            "id": self.id,
+            "market": self.market,
+            "source": self.source,
+            "venue": self.venue,
+            "poll_at": format_time(self.poll_at),
+            "started_at": format_time(self.started_at),
+            "ended_at": format_time(self.ended_at),
+            "endpoint": self.endpoint,
+            "purpose": self.purpose,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "symbols_asked": list(self.symbols_asked),
+            "served": self.served,
+            "published": self.published,
+            "unchanged": self.unchanged,
+            "rejected": self.rejected,
+            "candles": self.candles,
+            "budget_used": self.budget_used,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A body or row that yields no tick and no candle, kept verbatim up to `BODY_LIMIT` characters."""
+
+    market: MarketKind
+    source: str
+    venue: str
+    poll_at: datetime
+    observed_at: datetime
+    endpoint: str
+    reason: str
+    detail: str
+    body: str
+
+    @property
+    def id(self) -> str:
+        moment = format_time(self.poll_at)
+        return fact_id("rejected", self.source, moment, self.endpoint, self.reason, self.body)
+
+    @property
+    def key(self) -> bytes:
+        return message_key(self.source, "*")
+
+    def encode(self) -> bytes:
+        return encode(self.payload())
+
+    def payload(self) -> dict[str, Any]:
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "rejected",
+            "id": self.id,
+            "market": self.market,
+            "source": self.source,
+            "venue": self.venue,
+            "poll_at": format_time(self.poll_at),
+            "observed_at": format_time(self.observed_at),
+            "endpoint": self.endpoint,
+            "reason": self.reason,
+            "detail": self.detail,
+            "body": self.body[:BODY_LIMIT],
+            "is_cut": len(self.body) > BODY_LIMIT,
+        }

@@ -1,0 +1,87 @@
+"""The error tree. Every message says what happened, to what, and what to do.
+
+* PipelineError
+  x SettingsError          a setting is malformed or contradicts another
+  x MachineError      the machine refuses: port, disk, Java, folder, jar sum
+  x MarketError            the venue did not give what was asked
+    + TransientMarketError     may answer if asked again: time-out, 5xx, cut body
+    + ToldToWaitError          429 or 418: not before `retry_after_seconds`
+    + PermanentMarketError     451, 403, bad key: asking again will not help
+    + WrongContentError        an answer that is not what the endpoint promises
+  x StreamError            Kafka refused, is away, or holds something unexpected
+    + BrokerAwayError
+    + DeliveryError
+    + TopicChangedError        cluster, topic id or offsets went back
+    + SpoolFullError
+  x LakeError              a table or a commit is not what it should be
+    + SparkAwayError
+    + SchemaDriftError
+    + ForeignMarketError       the lake belongs to another market kind
+    + BooksError               rows in do not equal the rows accounted for
+  x ServiceError           a service of the laptop stack did not start or died
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """Base of every error that a user can act on; the CLI prints it and exits with 2."""
+
+
+class SettingsError(PipelineError): ...
+
+
+class MachineError(PipelineError): ...
+
+
+class MarketError(PipelineError): ...
+
+
+class TransientMarketError(MarketError): ...
+
+
+class ToldToWaitError(MarketError):
+    """The venue said when to come back."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class PermanentMarketError(MarketError): ...
+
+
+class WrongContentError(MarketError): ...
+
+
+class StreamError(PipelineError): ...
+
+
+class BrokerAwayError(StreamError): ...
+
+
+class DeliveryError(StreamError): ...
+
+
+class TopicChangedError(StreamError): ...
+
+
+class SpoolFullError(StreamError): ...
+
+
+class LakeError(PipelineError): ...
+
+
+class SparkAwayError(LakeError): ...
+
+
+class SchemaDriftError(LakeError): ...
+
+
+class ForeignMarketError(LakeError): ...
+
+
+class BooksError(LakeError): ...
+
+
+class ServiceError(PipelineError): ...
