@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
@@ -20,6 +20,7 @@ from crypto_pipeline.settings import Settings
 
 DEFAULT_PORT = 9092
 KNOCK_SECONDS = 3.0
+ABANDON_SECONDS = 2.0
 
 
 def client_config(settings: Settings) -> dict[str, Any]:
@@ -78,6 +79,18 @@ def open_consumer(settings: Settings, **options: Any) -> KafkaConsumer:
 
 def open_producer(settings: Settings) -> KafkaProducer:
     return _open(KafkaProducer, settings, producer_config(settings))
+
+
+def abandon_producer(producer: KafkaProducer) -> None:
+    """Close a producer that failed, so that nothing it still holds is sent later.
+
+    A plain `close` raises while batches are unacknowledged and leaves its thread running; only
+    the sender itself can be told to drop them.
+    """
+    producer._sender.force_close()
+    producer._sender.join(ABANDON_SECONDS)
+    with suppress(KafkaError):
+        producer.close(timeout=0)
 
 
 @contextmanager
