@@ -1,0 +1,152 @@
+"""Binance spot: its endpoints, its names for our symbols, its limits."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from crypto_pipeline.contract.candle import Candle
+from crypto_pipeline.contract.poll import Rejected
+from crypto_pipeline.contract.tick import Tick
+from crypto_pipeline.errors import WrongContentError
+from crypto_pipeline.source import binance_rows
+from crypto_pipeline.source.client import MarketClient, RequestRefusedError
+from crypto_pipeline.source.venue import Fetched, Origin
+
+PING = "/api/v3/ping"
+TIME = "/api/v3/time"
+EXCHANGE_INFO = "/api/v3/exchangeInfo"
+TICKER = "/api/v3/ticker/24hr"
+KLINES = "/api/v3/klines"
+INVALID_SYMBOL = -1121
+KLINES_PAGE = 1000
+
+
+class Binance:
+    """A `Venue`. One snapshot request for all symbols: it weighs 2 up to 20, 40 up to 100."""
+
+    name = "binance"
+    candle_page = KLINES_PAGE
+
+    def __init__(self, client: MarketClient) -> None:
+        self._client = client
+        self._listed: frozenset[str] | None = None
+        self._lock = threading.Lock()
+
+    def fetch_snapshot(self, symbols: Sequence[str]) -> Fetched:
+        """Binance fails the whole call for one unknown symbol (-1121); then the known are asked."""
+        known, unknown = self._split(symbols)
+        try:
+            return self._snapshot(known, unknown)
+        except RequestRefusedError as error:
+            if error.code != INVALID_SYMBOL:
+                raise
+        self.listed_symbols()
+        known, unknown = self._split(symbols)
+        return self._snapshot(known, unknown)
+
+    def fetch_candles(self, symbol: str, start: datetime, end: datetime) -> Fetched:
+        query = {
+            "symbol": native_name(symbol),
+            "interval": "1m",
+            "startTime": str(epoch_ms(start)),
+            "endTime": str(epoch_ms(end) - 1),
+            "limit": str(KLINES_PAGE),
+        }
+        answer = self._client.get(KLINES, query)
+        return Fetched(body=answer.text, endpoint=KLINES, budget_used=answer.budget_used)
+
+    def parse_snapshot(
+        self, body: str, *, origin: Origin, symbols: Sequence[str]
+    ) -> tuple[list[Tick], list[Rejected]]:
+        names = {native_name(symbol): symbol for symbol in symbols}
+        return binance_rows.parse_snapshot(body, origin=origin, names=names)
+
+    def parse_candles(
+        self, body: str, *, origin: Origin, symbol: str, finished_by: datetime, is_backfill: bool
+    ) -> tuple[list[Candle], list[Rejected]]:
+        return binance_rows.parse_candles(
+            body,
+            origin=origin,
+            symbol=symbol,
+            finished_by=finished_by,
+            is_backfill=is_backfill,
+        )
+
+    def server_time(self) -> datetime:
+        content = self._object(TIME, {})
+        number = content.get("serverTime")
+        if not isinstance(number, int):
+            raise WrongContentError(
+                f"{TIME} gave {content!r} without serverTime. Check the address of the venue."
+            )
+        return datetime.fromtimestamp(number / 1000, UTC)
+
+    def listed_symbols(self) -> frozenset[str]:
+        """All `BASE-QUOTE` that the venue lists, whatever their status; asked once, then kept."""
+        with self._lock:
+            if self._listed is None:
+                content = self._object(EXCHANGE_INFO, {"showPermissionSets": "false"})
+                self._listed = frozenset(_listed(content.get("symbols")))
+            return self._listed
+
+    def _snapshot(self, known: Sequence[str], unknown: Sequence[str]) -> Fetched:
+        if not known:
+            return Fetched(body="[]", endpoint=TICKER, budget_used=None, unknown=tuple(unknown))
+        names = json.dumps([native_name(symbol) for symbol in known], separators=(",", ":"))
+        answer = self._client.get(TICKER, {"symbols": names})
+        return Fetched(
+            body=answer.text,
+            endpoint=TICKER,
+            budget_used=answer.budget_used,
+            unknown=tuple(unknown),
+        )
+
+    def _split(self, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Known and unknown; all count as known until the venue has refused a call."""
+        listed = self._listed
+        if listed is None:
+            return list(symbols), []
+        known = [symbol for symbol in symbols if symbol in listed]
+        return known, [symbol for symbol in symbols if symbol not in listed]
+
+    def _object(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+        text = self._client.get(path, query).text
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise WrongContentError(
+                f"{path} gave no JSON but {text[:80]!r}. Check the address of the venue."
+            ) from error
+        if not isinstance(content, dict):
+            raise WrongContentError(
+                f"{path} gave {text[:80]!r}, not an object. Check the address of the venue."
+            )
+        return content
+
+
+def native_name(symbol: str) -> str:
+    """
+    >>> native_name("BTC-USDT")
+    'BTCUSDT'
+    """
+    return symbol.replace("-", "")
+
+
+def epoch_ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _listed(rows: Any) -> Iterable[str]:
+    if not isinstance(rows, list) or not rows:
+        raise WrongContentError(
+            f"{EXCHANGE_INFO} lists no symbols. Check the address of the venue."
+        )
+    return [
+        f"{row['baseAsset']}-{row['quoteAsset']}"
+        for row in rows
+        if isinstance(row, dict) and "baseAsset" in row and "quoteAsset" in row
+    ]

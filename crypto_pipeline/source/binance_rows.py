@@ -1,0 +1,168 @@
+"""Binance spot bodies to contract values; pure, and never raises for what a body holds.
+
+A row of `ticker/24hr`, FULL (MINI lacks bid and ask):
+
+    {"symbol": "BTCUSDT", "lastPrice": "67012.01000000", "bidPrice": "67012.00000000",
+     "bidQty": "1.20000000", "askPrice": "67012.01000000", "askQty": "0.40000000",
+     "openPrice": "66500.00000000", "highPrice": "67400.00000000",
+     "lowPrice": "66100.50000000", "volume": "21034.11200000",
+     "quoteVolume": "1404519034.12000000", "openTime": 1732226400000,
+     "closeTime": 1732312800000, "firstId": 1, "lastId": 90210, "count": 90210}
+
+A row of `klines`: open time, open, high, low, close, volume, close time, quote volume,
+trades, taker base volume, taker quote volume, unused.
+
+    [1732312740000, "67010.0", "67020.0", "67001.5", "67012.0", "3.2", 1732312799999,
+     "214431.1", 812, "1.6", "107215.0", "0"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from crypto_pipeline.contract.candle import Candle
+from crypto_pipeline.contract.poll import Rejected
+from crypto_pipeline.contract.tick import Tick
+from crypto_pipeline.source.row import (
+    BrokenBody,
+    RowError,
+    decimal_field,
+    elements,
+    optional_decimal,
+    time_field,
+    whole_field,
+)
+from crypto_pipeline.source.venue import Origin
+
+MINUTE = timedelta(minutes=1)
+KLINE_FIELDS = (
+    "open time",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "close time",
+    "quote volume",
+    "trades",
+)
+
+
+def parse_snapshot(
+    body: str, *, origin: Origin, names: Mapping[str, str]
+) -> tuple[list[Tick], list[Rejected]]:
+    """Rows to ticks; `names` maps the venue's names asked for to `BASE-QUOTE`.
+
+    Reason codes: not_json, not_an_array, not_an_object, missing_field, not_a_number,
+    not_positive, out_of_range, crossed, unknown_symbol, repeated_symbol. A venue without a
+    trade shows price 0: that row is not_positive.
+    """
+    ticks: dict[str, Tick] = {}
+    rejected = []
+    for part in elements(body):
+        if isinstance(part, BrokenBody):
+            rejected.append(origin.reject(part.reason, part.detail, part.rest))
+            continue
+        try:
+            tick = _tick(part.value, part.text, origin=origin, names=names)
+            if tick.symbol in ticks:
+                raise RowError("repeated_symbol", f"{tick.symbol} came before in this body")
+        except RowError as error:
+            rejected.append(origin.reject(error.reason, str(error), part.text))
+        else:
+            ticks[tick.symbol] = tick
+    return list(ticks.values()), rejected
+
+
+def parse_candles(
+    body: str, *, origin: Origin, symbol: str, finished_by: datetime, is_backfill: bool
+) -> tuple[list[Candle], list[Rejected]]:
+    """Rows to closed candles. Reason codes as above and: not_a_row, not_a_minute, torn.
+
+    `torn` is a candle whose high or low contradicts its other prices.
+    """
+    candles, rejected = [], []
+    for part in elements(body):
+        if isinstance(part, BrokenBody):
+            rejected.append(origin.reject(part.reason, part.detail, part.rest))
+            continue
+        try:
+            candle = _candle(part.value, part.text, origin, symbol, is_backfill)
+        except RowError as error:
+            detail = f"{symbol}: {error}"
+            rejected.append(origin.reject(error.reason, detail, part.text))
+        else:
+            if candle.open_at + MINUTE <= finished_by:
+                candles.append(candle)
+    return candles, rejected
+
+
+def _tick(row: Any, text: str, *, origin: Origin, names: Mapping[str, str]) -> Tick:
+    if not isinstance(row, dict):
+        raise RowError("not_an_object", "the row is not an object")
+    if "symbol" not in row:
+        raise RowError("missing_field", "symbol is missing")
+    if not isinstance(row["symbol"], str) or row["symbol"] not in names:
+        raise RowError("unknown_symbol", f"symbol {ascii(row['symbol'])[:60]} was not asked for")
+    price = decimal_field(row, "lastPrice")
+    bid, ask = optional_decimal(row, "bidPrice"), optional_decimal(row, "askPrice")
+    if bid and ask and bid > ask:
+        raise RowError("crossed", f"bid {bid} is above ask {ask}")
+    return Tick(
+        market=origin.market,
+        source=origin.source,
+        venue=origin.venue,
+        symbol=names[row["symbol"]],
+        poll_at=origin.poll_at,
+        observed_at=origin.observed_at,
+        event_at=time_field(row, "closeTime"),
+        price=price,
+        bid=bid or None,
+        ask=ask or None,
+        bid_size=optional_decimal(row, "bidQty"),
+        ask_size=optional_decimal(row, "askQty"),
+        open_24h=optional_decimal(row, "openPrice"),
+        high_24h=optional_decimal(row, "highPrice"),
+        low_24h=optional_decimal(row, "lowPrice"),
+        volume_24h=optional_decimal(row, "volume"),
+        quote_volume_24h=optional_decimal(row, "quoteVolume"),
+        trades_24h=whole_field(row, "count") if "count" in row else None,
+        mark=str(whole_field(row, "lastId")) if "lastId" in row else None,
+        is_unchanged=False,
+        endpoint=origin.endpoint,
+        record=text,
+    )
+
+
+def _candle(row: Any, text: str, origin: Origin, symbol: str, is_backfill: bool) -> Candle:
+    if not isinstance(row, list):
+        raise RowError("not_a_row", "the row is not an array")
+    fields = dict(zip(KLINE_FIELDS, row, strict=False))
+    open_at = time_field(fields, "open time")
+    if open_at.second or open_at.microsecond:
+        raise RowError("not_a_minute", f"open time {open_at.isoformat()} is inside a minute")
+    first, high = decimal_field(fields, "open"), decimal_field(fields, "high")
+    low, last = decimal_field(fields, "low"), decimal_field(fields, "close")
+    if high < max(first, last, low) or low > min(first, last):
+        raise RowError("torn", f"open {first}, high {high}, low {low}, close {last}")
+    return Candle(
+        market=origin.market,
+        source=origin.source,
+        venue=origin.venue,
+        symbol=symbol,
+        open_at=open_at,
+        observed_at=origin.observed_at,
+        event_at=time_field(fields, "close time"),
+        open=first,
+        high=high,
+        low=low,
+        close=last,
+        volume=decimal_field(fields, "volume", may_be_zero=True),
+        quote_volume=optional_decimal(fields, "quote volume"),
+        trades=whole_field(fields, "trades") if "trades" in fields else None,
+        is_backfill=is_backfill,
+        endpoint=origin.endpoint,
+        record=text,
+    )

@@ -1,0 +1,97 @@
+"""From settings to a market: which one, its venue, its clock, and whether it knows our symbols."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import httpx
+
+from crypto_pipeline.errors import MarketError, SettingsError, WrongContentError
+from crypto_pipeline.settings import Settings
+from crypto_pipeline.source.binance import PING, Binance
+from crypto_pipeline.source.client import MarketClient
+from crypto_pipeline.source.clock import Clock, SystemClock, VenueClock
+from crypto_pipeline.source.venue import Venue
+
+PING_TIMEOUT = httpx.Timeout(5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """Settings whose market is decided; `why` is a sentence for the user."""
+
+    settings: Settings
+    was_auto: bool
+    why: str
+
+
+def resolve(settings: Settings, *, transport: httpx.BaseTransport | None = None) -> Resolution:
+    """For `auto`: live when the venue answers a ping within 5 s, else simulated."""
+    if settings.market != "auto":
+        why = f"MARKET is set to {settings.market}."
+        return Resolution(settings=settings, was_auto=False, why=why)
+    address = settings.binance_url
+    client = MarketClient(address, transport=transport, attempts=1, timeout=PING_TIMEOUT)
+    try:
+        with client:
+            client.get(PING)
+    except MarketError as error:
+        return Resolution(
+            settings=replace(settings, market="simulated"),
+            was_auto=True,
+            why=f"The market is simulated, because the live one cannot be used: {error}",
+        )
+    return Resolution(
+        settings=replace(settings, market="live"),
+        was_auto=True,
+        why=f"The market is live: {address} answers.",
+    )
+
+
+def venue_for(settings: Settings, *, transport: httpx.BaseTransport | None = None) -> Venue:
+    """The venue at `settings.market_url`; keep it for the process, it holds the connections."""
+    _refuse_auto(settings)
+    return Binance(MarketClient(settings.market_url, transport=transport))
+
+
+def market_clock(settings: Settings, *, transport: httpx.BaseTransport | None = None) -> Clock:
+    """The machine's clock for a live market, the simulator's for another."""
+    _refuse_auto(settings)
+    if settings.market == "live":
+        return SystemClock()
+    with MarketClient(settings.market_url, transport=transport) as client:
+        text = client.get("/clock").text
+    try:
+        content = json.loads(text)
+        return VenueClock(
+            real_start_at=datetime.fromtimestamp(content["start_real"] / 1000, UTC),
+            start_at=datetime.fromtimestamp(content["start_sim"] / 1000, UTC),
+            speed=float(content["speed"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise WrongContentError(
+            f"{settings.market_url}/clock gave {text[:80]!r}, no simulator's clock. Another "
+            "program may use SIMULATOR_PORT: stop it or set another port."
+        ) from error
+
+
+def check_symbols(settings: Settings, *, venue: Venue | None = None) -> None:
+    """Raise SettingsError that names the symbols the venue does not list; for start-up."""
+    asked = venue or venue_for(settings)
+    listed = asked.listed_symbols()
+    unknown = [symbol for symbol in settings.symbols if symbol not in listed]
+    if unknown:
+        raise SettingsError(
+            f"SYMBOLS names {', '.join(unknown)}, which {asked.name} does not list. Remove them "
+            f"or correct them; listed are for example {', '.join(sorted(listed)[:5])}."
+        )
+
+
+def _refuse_auto(settings: Settings) -> None:
+    if settings.market == "auto":
+        raise SettingsError(
+            "MARKET is not decided yet. Start `make up`, or set MARKET to live, simulated or "
+            "recorded."
+        )

@@ -1,0 +1,301 @@
+"""One poll of one venue: a minute's snapshot and closed candles, or a stretch of history.
+
+A venue that fails is a fact too: the poll record carries the class of the failure and its
+sentence, and nothing is raised. The books of a record count every row that was read:
+served = published + unchanged + rejected, with the rejected rows of candle bodies in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from crypto_pipeline.contract.candle import Candle
+from crypto_pipeline.contract.message import MarketKind
+from crypto_pipeline.contract.poll import Outcome, PollRecord, Rejected
+from crypto_pipeline.contract.tick import Tick
+from crypto_pipeline.errors import (
+    MarketError,
+    PermanentMarketError,
+    ToldToWaitError,
+    TransientMarketError,
+)
+from crypto_pipeline.source.client import UnexpectedBodyError
+from crypto_pipeline.source.clock import Clock
+from crypto_pipeline.source.venue import Origin, Venue
+
+THREADS = 8
+MINUTE = timedelta(minutes=1)
+REASON_LIMIT = 2000
+SNAPSHOT, CANDLES = "snapshot", "candles"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollResult:
+    """What a poll yields. `marks` are the marks to give to the next poll, by symbol."""
+
+    ticks: tuple[Tick, ...]
+    candles: tuple[Candle, ...]
+    rejected: tuple[Rejected, ...]
+    poll: PollRecord
+    marks: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What has come in so far; `failures` are of requests, `notes` of anything short of whole."""
+
+    ticks: list[Tick] = field(default_factory=list)
+    candles: list[Candle] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    failures: list[MarketError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    endpoint: str = ""
+    budget_used: int | None = None
+
+    def add_budget(self, used: int | None) -> None:
+        if used is not None:
+            self.budget_used = max(used, self.budget_used or 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Poll:
+    """What stays the same during one poll."""
+
+    venue: Venue
+    market: MarketKind
+    source: str
+    symbols: tuple[str, ...]
+    poll_at: datetime
+    clock: Clock
+
+    def origin(self, endpoint: str) -> Origin:
+        return Origin(
+            market=self.market,
+            source=self.source,
+            venue=self.venue.name,
+            poll_at=self.poll_at,
+            observed_at=self.clock.now(),
+            endpoint=endpoint,
+        )
+
+
+def poll_minute(
+    venue: Venue,
+    *,
+    market: MarketKind,
+    source: str,
+    symbols: Sequence[str],
+    poll_at: datetime,
+    clock: Clock,
+    marks: Mapping[str, str],
+) -> PollResult:
+    """Take the snapshot and the candle that opened a minute before `poll_at`, a whole minute.
+
+    A tick whose mark equals the one in `marks` is unchanged. When the snapshot request
+    fails no candles are asked for; a failed candle costs only itself.
+    """
+    poll = _Poll(
+        venue=venue,
+        market=market,
+        source=source,
+        symbols=tuple(symbols),
+        poll_at=poll_at,
+        clock=clock,
+    )
+    started_at, got = clock.now(), _Gathered()
+    _take_snapshot(poll, got, marks)
+    if not got.failures:
+        _take_closed_candles(poll, got)
+    return _result(poll, got, purpose="minute", started_at=started_at, marks=marks)
+
+
+def fetch_history(
+    venue: Venue,
+    *,
+    market: MarketKind,
+    source: str,
+    symbols: Sequence[str],
+    start: datetime,
+    end: datetime,
+    clock: Clock,
+) -> PollResult:
+    """Closed candles that open in [start, end), marked as backfill; page by page, 8 at a time.
+
+    The poll record's `poll_at` is `start`. Memory grows with the range: about 1 KB a candle.
+    """
+    poll = _Poll(
+        venue=venue,
+        market=market,
+        source=source,
+        symbols=tuple(symbols),
+        poll_at=start,
+        clock=clock,
+    )
+    started_at, got = clock.now(), _Gathered()
+    page = MINUTE * venue.candle_page
+    pages = -(-(end - start) // page)
+    wanted = [
+        (symbol, start + page * number, min(end, start + page * (number + 1)))
+        for symbol in symbols
+        for number in range(pages)
+    ]
+    try:
+        finished_by = venue.server_time()
+    except MarketError as error:
+        got.failures.append(error)
+    else:
+        _take_candles(poll, got, wanted, finished_by=finished_by, is_backfill=True)
+    return _result(poll, got, purpose="history", started_at=started_at, marks={})
+
+
+def _take_snapshot(poll: _Poll, got: _Gathered, marks: Mapping[str, str]) -> None:
+    got.endpoint = SNAPSHOT
+    try:
+        fetched = poll.venue.fetch_snapshot(poll.symbols)
+    except MarketError as error:
+        _note_failure(poll, got, error, SNAPSHOT)
+        return
+    got.endpoint = fetched.endpoint
+    got.add_budget(fetched.budget_used)
+    origin = poll.origin(fetched.endpoint)
+    ticks, rejected = poll.venue.parse_snapshot(fetched.body, origin=origin, symbols=poll.symbols)
+    got.rejected += rejected
+    got.ticks += [
+        replace(tick, is_unchanged=tick.mark is not None and marks.get(tick.symbol) == tick.mark)
+        for tick in ticks
+    ]
+    served = {tick.symbol for tick in ticks}
+    missing = [name for name in poll.symbols if name not in served and name not in fetched.unknown]
+    if fetched.unknown:
+        got.notes.append(f"unknown to the venue: {', '.join(fetched.unknown)}")
+    if missing:
+        got.notes.append(f"not served: {', '.join(missing)}")
+
+
+def _take_closed_candles(poll: _Poll, got: _Gathered) -> None:
+    """Only of symbols that were served; closed by the venue's clock, not by ours."""
+    if not got.ticks:
+        return
+    newest = max(tick.event_at or tick.observed_at for tick in got.ticks)
+    try:
+        finished_by = newest if newest >= poll.poll_at else poll.venue.server_time()
+    except MarketError as error:
+        got.notes.append(f"candles not asked for: {error}")
+        return
+    start = poll.poll_at - MINUTE
+    wanted = [(tick.symbol, start, poll.poll_at) for tick in got.ticks]
+    _take_candles(poll, got, wanted, finished_by=finished_by, is_backfill=False)
+
+
+def _take_candles(
+    poll: _Poll,
+    got: _Gathered,
+    wanted: Sequence[tuple[str, datetime, datetime]],
+    *,
+    finished_by: datetime,
+    is_backfill: bool,
+) -> None:
+    def take(request: tuple[str, datetime, datetime]) -> _Gathered:
+        part, (symbol, start, end) = _Gathered(), request
+        try:
+            fetched = poll.venue.fetch_candles(symbol, start, end)
+        except MarketError as error:
+            _note_failure(poll, part, error, CANDLES)
+            part.notes.append(f"no candles of {symbol}: {error}")
+            return part
+        part.endpoint = fetched.endpoint
+        part.add_budget(fetched.budget_used)
+        candles, part.rejected = poll.venue.parse_candles(
+            fetched.body,
+            origin=poll.origin(fetched.endpoint),
+            symbol=symbol,
+            finished_by=finished_by,
+            is_backfill=is_backfill,
+        )
+        part.candles = [candle for candle in candles if start <= candle.open_at < end]
+        return part
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        parts = list(pool.map(take, wanted))
+    for part in parts:
+        got.candles += part.candles
+        got.rejected += part.rejected
+        got.notes += part.notes
+        got.endpoint = got.endpoint or part.endpoint
+        got.add_budget(part.budget_used)
+    failures = [failure for part in parts for failure in part.failures]
+    if is_backfill and len(failures) == len(parts):
+        got.failures += failures
+
+
+def _note_failure(poll: _Poll, got: _Gathered, error: MarketError, endpoint: str) -> None:
+    got.failures.append(error)
+    if isinstance(error, UnexpectedBodyError):
+        origin = poll.origin(got.endpoint or endpoint)
+        got.rejected.append(origin.reject("wrong_content", str(error), error.body))
+
+
+def _result(
+    poll: _Poll,
+    got: _Gathered,
+    *,
+    purpose: Literal["minute", "history"],
+    started_at: datetime,
+    marks: Mapping[str, str],
+) -> PollResult:
+    unchanged = sum(tick.is_unchanged for tick in got.ticks)
+    outcome, reason = _outcome(got)
+    record = PollRecord(
+        market=poll.market,
+        source=poll.source,
+        venue=poll.venue.name,
+        poll_at=poll.poll_at,
+        started_at=started_at,
+        ended_at=poll.clock.now(),
+        endpoint=got.endpoint or CANDLES,
+        purpose=purpose,
+        outcome=outcome,
+        reason=reason,
+        symbols_asked=poll.symbols,
+        served=len(got.ticks) + len(got.rejected),
+        published=len(got.ticks) - unchanged,
+        unchanged=unchanged,
+        rejected=len(got.rejected),
+        candles=len(got.candles),
+        budget_used=got.budget_used,
+    )
+    seen = {tick.symbol: tick.mark for tick in got.ticks if tick.mark is not None}
+    return PollResult(
+        ticks=tuple(got.ticks),
+        candles=tuple(got.candles),
+        rejected=tuple(got.rejected),
+        poll=record,
+        marks={**marks, **seen},
+    )
+
+
+def _outcome(got: _Gathered) -> tuple[Outcome, str | None]:
+    """A failure's class when nothing came of the poll; partial when something did."""
+    if got.failures:
+        return _class_of(got.failures[0]), str(got.failures[0])[:REASON_LIMIT]
+    notes = list(got.notes)
+    if got.rejected:
+        codes = sorted({row.reason for row in got.rejected})
+        notes.append(f"{len(got.rejected)} rows rejected: {', '.join(codes)}")
+    if not notes:
+        return "ok", None
+    is_empty = not got.ticks and not got.candles
+    outcome: Outcome = "wrong_content" if is_empty and got.rejected else "partial"
+    return outcome, "; ".join(notes)[:REASON_LIMIT]
+
+
+def _class_of(error: MarketError) -> Outcome:
+    if isinstance(error, ToldToWaitError):
+        return "told_to_wait"
+    if isinstance(error, TransientMarketError):
+        return "transient"
+    return "permanent" if isinstance(error, PermanentMarketError) else "wrong_content"

@@ -1,0 +1,87 @@
+"""The venue seam: what every market API gives us, whatever its own words are.
+
+A venue is data (addresses, limits, symbol rule), a fetch that returns text, and pure parse
+functions that turn the text into contract values. Fetch raises the errors of
+`crypto_pipeline.errors`; parse raises nothing: what it cannot use becomes `Rejected`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from crypto_pipeline.contract.candle import Candle
+from crypto_pipeline.contract.message import MarketKind
+from crypto_pipeline.contract.poll import Rejected
+from crypto_pipeline.contract.tick import Tick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where and when a body was received; the part of a fact that its body does not say."""
+
+    market: MarketKind
+    source: str
+    venue: str
+    poll_at: datetime
+    observed_at: datetime
+    endpoint: str
+
+    def reject(self, reason: str, detail: str, body: str) -> Rejected:
+        return Rejected(
+            market=self.market,
+            source=self.source,
+            venue=self.venue,
+            poll_at=self.poll_at,
+            observed_at=self.observed_at,
+            endpoint=self.endpoint,
+            reason=reason,
+            detail=detail,
+            body=body,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A body as received. `unknown` are asked symbols that the venue does not list."""
+
+    body: str
+    endpoint: str
+    budget_used: int | None
+    unknown: tuple[str, ...] = ()
+
+
+class Venue(Protocol):
+    """Symbols are `BASE-QUOTE`; a venue maps them to its own names and back."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def candle_page(self) -> int:
+        """The most minutes that one `fetch_candles` can return."""
+        ...
+
+    def fetch_snapshot(self, symbols: Sequence[str]) -> Fetched: ...
+
+    def fetch_candles(self, symbol: str, start: datetime, end: datetime) -> Fetched:
+        """1-minute candles that open in [start, end)."""
+        ...
+
+    def parse_snapshot(
+        self, body: str, *, origin: Origin, symbols: Sequence[str]
+    ) -> tuple[list[Tick], list[Rejected]]:
+        """Every row of the body becomes exactly one tick or one rejected row."""
+        ...
+
+    def parse_candles(
+        self, body: str, *, origin: Origin, symbol: str, finished_by: datetime, is_backfill: bool
+    ) -> tuple[list[Candle], list[Rejected]]:
+        """A candle that has not closed by `finished_by` (venue time) is dropped, not rejected."""
+        ...
+
+    def server_time(self) -> datetime: ...
+
+    def listed_symbols(self) -> frozenset[str]: ...
