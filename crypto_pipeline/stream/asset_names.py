@@ -1,5 +1,17 @@
-"""Names of the assets that stand for topics; a module of its own because it imports nothing."""
+"""Names of the topics' assets under the key prefix `stream`, for whoever depends on them."""
 
 from __future__ import annotations
 
-INGESTED_ASSETS = ("market_ticks", "market_candles", "market_polls", "market_rejected")
+from crypto_pipeline.contract.topic import INGESTED, Topic
+
+
+def asset_name(topic: Topic) -> str:
+    """Asset names cannot hold the topic's dot.
+
+    >>> asset_name(INGESTED[0])
+    'market_ticks'
+    """
+    return topic.name.replace(".", "_")
+
+
+INGESTED_ASSETS = tuple(asset_name(topic) for topic in INGESTED)

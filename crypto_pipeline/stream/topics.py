@@ -7,14 +7,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaTimeoutError, NoError, TopicAlreadyExistsError, for_code
 
 from crypto_pipeline.contract.topic import TOPICS, Topic
 from crypto_pipeline.errors import StreamError
 from crypto_pipeline.settings import Settings
-from crypto_pipeline.stream.connection import kafka_errors, open_admin
+from crypto_pipeline.stream.connection import kafka_errors, open_admin, open_producer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,12 @@ def ensure(settings: Settings, *, topics: Sequence[Topic] = TOPICS) -> Ensured:
         created=tuple(topic.name for topic in missing),
         existing=tuple(topic.name for topic in topics if topic.name not in created),
     )
+
+
+def open_ready_producer(settings: Settings) -> KafkaProducer:
+    """A producer whose topics are there and as declared; the first message may then be sent."""
+    ensure(settings)
+    return open_producer(settings)
 
 
 def _create(admin: KafkaAdminClient, topics: Sequence[Topic]) -> None:

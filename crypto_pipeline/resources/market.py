@@ -1,0 +1,31 @@
+"""The market as Dagster sees it: one call polls and publishes a minute."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from crypto_pipeline import settings as settings_module
+from crypto_pipeline.settings import Settings
+from crypto_pipeline.source.market import market_clock, venue_for
+from crypto_pipeline.stream.ingest import IngestReport
+from crypto_pipeline.stream.ingest import ingest as ingest_with
+from crypto_pipeline.stream.publish import Publisher
+from crypto_pipeline.stream.spool import Spool
+from crypto_pipeline.stream.topics import open_ready_producer
+
+
+class MarketIngest(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Settings come at run time, so a code location that stays loaded follows `.env`."""
+
+    def ingest(self) -> IngestReport:
+        return ingest(settings_module.load())
+
+
+def ingest(settings: Settings) -> IngestReport:
+    """History if the source has none yet, and the current minute, with real gateways."""
+    venue, clock = venue_for(settings), market_clock(settings)
+    with (
+        Spool.open(settings) as spool,
+        Publisher(settings, connect=open_ready_producer) as publisher,
+    ):
+        return ingest_with(settings, venue=venue, clock=clock, publisher=publisher, spool=spool)
