@@ -1,0 +1,87 @@
+"""What starts by itself: the minute's poll, and a lake cycle after each completed poll."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from crypto_pipeline import settings as settings_module
+from crypto_pipeline.contract import topic
+from crypto_pipeline.errors import StreamError
+from crypto_pipeline.stream.ranges import read_ends
+
+INGESTION_JOB = "ingestion"
+CYCLE_JOB = "lake_cycle"
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+ingestion = dg.define_asset_job(
+    INGESTION_JOB,
+    selection=dg.AssetSelection.keys(
+        ["stream", "market_ticks"],
+        ["stream", "market_candles"],
+        ["stream", "market_polls"],
+        ["stream", "market_rejected"],
+    ),
+    executor_def=dg.in_process_executor,
+    description="One poll of the market into the topics",
+)
+
+lake_cycle = dg.define_asset_job(
+    CYCLE_JOB,
+    selection=dg.AssetSelection.groups("raw", "bronze", "silver", "gold", "predictions")
+    | dg.AssetSelection.keys(
+        ["stream", "market_summary"],
+        ["stream", "market_forecasts"],
+        ["stream", "pipeline_status"],
+    ),
+    executor_def=dg.in_process_executor,
+    description="Whatever is new on the topics, through every table to the forecast",
+)
+
+
+def is_running(instance: dg.DagsterInstance, job: str) -> bool:
+    """Whether a run of the job is queued or going: a second one would only wait for it."""
+    return bool(
+        instance.get_runs(filters=dg.RunsFilter(job_name=job, statuses=UNFINISHED), limit=1)
+    )
+
+
+@dg.schedule(
+    job=ingestion,
+    cron_schedule="* * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    name="every_minute",
+)
+def every_minute(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Poll each minute; a poll that takes longer than its minute is never overtaken."""
+    if is_running(context.instance, INGESTION_JOB):
+        return dg.SkipReason("The poll of the minute before is still going.")
+    return dg.RunRequest()
+
+
+@dg.sensor(
+    job=lake_cycle,
+    minimum_interval_seconds=1,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    name="completed_polls",
+)
+def completed_polls(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Start a cycle when a poll record has come: it is published after the last of its ticks."""
+    try:
+        ends = read_ends(settings_module.load(), [topic.POLLS.name]).topics[topic.POLLS.name]
+    except StreamError as error:
+        return dg.SkipReason(str(error))
+    position = f"{ends.topic_id}:{ends.partitions[0].end}"
+    if position == context.cursor or ends.partitions[0].end == 0:
+        return dg.SkipReason("No poll was completed since the last cycle.")
+    if is_running(context.instance, CYCLE_JOB):
+        return dg.SkipReason("The cycle before is still going; it or the next one takes this poll.")
+    context.update_cursor(position)
+    return dg.RunRequest(run_key=position)

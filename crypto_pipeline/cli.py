@@ -1,0 +1,67 @@
+"""The command line: `crypto-pipeline up`, `crypto-pipeline once`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import click
+from rich.console import Console
+
+from crypto_pipeline import settings as settings_module
+from crypto_pipeline.errors import PipelineError
+from crypto_pipeline.settings import Settings
+
+USER_ERROR = 2
+
+
+@click.group()
+@click.option("--traceback", is_flag=True, help="Show where an error came from.")
+@click.pass_context
+def cli(context: click.Context, *, traceback: bool) -> None:
+    """A market-data lakehouse for crypto, from the exchange to the forecast."""
+    context.obj = traceback
+
+
+@cli.command()
+@click.pass_obj
+def up(traceback: bool) -> None:
+    """Start everything and stay until Ctrl-C."""
+    from crypto_pipeline.embedded import up as stack
+
+    _exit_with(lambda settings, _: stack.up(settings), traceback=traceback)
+
+
+@cli.command()
+@click.pass_obj
+def once(traceback: bool) -> None:
+    """Run one cycle without the web parts and print what happened."""
+    from crypto_pipeline.once import once as one_cycle
+    from crypto_pipeline.source.market import resolve
+
+    def run(settings: Settings, console: Console) -> int:
+        decided = resolve(settings)
+        console.print(decided.reason, markup=False)
+        return one_cycle(decided.settings, console)
+
+    _exit_with(run, traceback=traceback)
+
+
+def _exit_with(action: Callable[[Settings, Console], int], *, traceback: bool) -> None:
+    """Run an action; an error that a user can act on is a sentence and exit code 2."""
+    try:
+        code = action(settings_module.load(), Console())
+    except PipelineError as error:
+        if traceback:
+            raise
+        Console(stderr=True).print(f"{error}", markup=False, highlight=False, soft_wrap=True)
+        code = USER_ERROR
+    sys.exit(code)
+
+
+def main() -> None:
+    cli()
+
+
+if __name__ == "__main__":
+    main()

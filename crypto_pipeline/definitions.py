@@ -1,0 +1,61 @@
+"""The composition root: assets, checks, automation and the resources they run with."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from crypto_pipeline import automation
+from crypto_pipeline.bronze import asset as bronze
+from crypto_pipeline.gold import asset as gold
+from crypto_pipeline.predictions import asset as predictions
+from crypto_pipeline.raw import asset as raw
+from crypto_pipeline.resources.lake import LakeResource
+from crypto_pipeline.resources.market import MarketIngest
+from crypto_pipeline.resources.specs import FRESHNESS
+from crypto_pipeline.silver import asset as silver
+from crypto_pipeline.stream import asset as stream
+
+STAGE_MODULES = (stream, raw, bronze, silver, gold, predictions)
+
+# The model is fitted every few hours; everything else is new each minute.
+SLOW = dg.AssetKey(["predictions", "models"])
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    found = dg.Definitions(
+        assets=[*dg.load_assets_from_modules(STAGE_MODULES), DASHBOARD],
+        jobs=[automation.ingestion, automation.lake_cycle],
+        schedules=[automation.every_minute],
+        sensors=[automation.completed_polls],
+        resources={"lake": LakeResource(), "market": MarketIngest()},
+    )
+    return found.permissive_map_resolved_asset_specs(
+        func=_with_freshness, selection=dg.AssetSelection.all().materializable()
+    )
+
+
+DASHBOARD = dg.AssetSpec(
+    key=["dashboard", "live"],
+    deps=[
+        dg.AssetKey(["stream", name])
+        for name in (
+            "market_ticks",
+            "market_candles",
+            "market_polls",
+            "market_summary",
+            "market_forecasts",
+            "pipeline_status",
+        )
+    ],
+    group_name="dashboard",
+    kinds={"streamlit"},
+    description="The live page; it reads topics only",
+    owners=["team:market-data"],
+)
+
+
+def _with_freshness(spec: dg.AssetSpec) -> dg.AssetSpec:
+    if spec.key == SLOW:
+        return spec
+    return spec.replace_attributes(freshness_policy=FRESHNESS)

@@ -1,0 +1,197 @@
+"""Candles → returns and measures of volatility, one row a minute.
+
+Every measure of a minute is one aggregate over the candles of the 24 hours that end with it:
+a window function over the same costs more as soon as only the newest minute is wanted.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from crypto_pipeline.gold.candles import KEY, minute_slice
+from crypto_pipeline.gold.schema import CANDLES_1M, VOLATILITY
+from crypto_pipeline.stage import Slice, StageInput, StageResult, conform
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+DAY = timedelta(hours=24)
+MINUTES_A_DAY = 1440
+MINUTES_A_YEAR = 525_600  # the market never closes
+DECAY = 0.94
+# Of a day's returns, the part that must be there for a 24-hour measure.
+DAY_COVERAGE = 0.9
+
+
+def with_terms(candles: DataFrame) -> DataFrame:
+    """Candles as doubles with each minute's own terms; a return needs the minute before it."""
+    before = Window.partitionBy("source", "symbol").orderBy("minute")
+    frame = candles.select(
+        "source",
+        "symbol",
+        F.col("minute_at").cast("long").__truediv__(60).cast("long").alias("minute"),
+        "origin",
+        *(F.col(name).cast("double").alias(name) for name in ("open", "high", "low", "close")),
+    )
+    previous = F.when(
+        F.lag("minute").over(before) == F.col("minute") - 1, F.lag("close").over(before)
+    )
+    is_range = F.col("origin") == "exchange"
+    high_low = F.log(F.col("high") / F.col("low"))
+    true_range = F.greatest(
+        F.col("high") - F.col("low"),
+        F.abs(F.col("high") - F.col("previous")),
+        F.abs(F.col("low") - F.col("previous")),
+    )
+    return (
+        frame.withColumn("previous", previous)
+        .withColumn("r", F.log(F.col("close") / F.col("previous")))
+        .withColumn("hl2", F.when(is_range, high_low * high_low))
+        .withColumn(
+            "co2", F.when(is_range, F.pow(F.log(F.col("close") / F.col("open")), F.lit(2.0)))
+        )
+        .withColumn("true_range", F.when(is_range, true_range))
+    )
+
+
+def measure(targets: DataFrame, terms: DataFrame) -> DataFrame:
+    """One row a target (source, symbol, minute) with every measure over its own 24 hours."""
+    past = terms.select(
+        F.col("source").alias("s"),
+        F.col("symbol").alias("y"),
+        F.col("minute").alias("at"),
+        *("r", "hl2", "co2", "true_range"),
+        F.col("close").alias("c"),
+    )
+    joined = targets.join(
+        past,
+        on=(F.col("source") == F.col("s"))
+        & (F.col("symbol") == F.col("y"))
+        & F.col("at").between(F.col("minute") - MINUTES_A_DAY, F.col("minute")),
+        how="inner",
+    ).withColumn("age", F.col("minute") - F.col("at"))
+    aggregated = joined.groupBy("source", "symbol", "minute").agg(*_aggregates())
+    return aggregated.select("source", "symbol", "minute", *_measures())
+
+
+def _aggregates() -> list[Column]:
+    age, r = F.col("age"), F.col("r")
+    weight = F.when(r.isNotNull() & (age < MINUTES_A_DAY), F.pow(F.lit(DECAY), age))
+
+    def within(minutes: int, value: Column) -> Column:
+        return F.when(age < minutes, value)
+
+    columns = [
+        F.max(F.when(age == minutes, F.col("c"))).alias(f"close_{minutes}")
+        for minutes in (0, 1, 5, 60, MINUTES_A_DAY)
+    ]
+    for minutes in (5, 15, 60, MINUTES_A_DAY):
+        columns.append(F.sum(within(minutes, r * r)).alias(f"sum_{minutes}"))
+        columns.append(F.count(within(minutes, r)).cast("int").alias(f"count_{minutes}"))
+    return [
+        *columns,
+        F.sum(weight * r * r).alias("weighted"),
+        F.sum(weight).alias("weights"),
+        F.avg(within(60, F.col("hl2"))).alias("hl2"),
+        F.avg(within(60, F.col("co2"))).alias("co2"),
+        F.avg(within(14, F.col("true_range"))).alias("atr_14"),
+        F.avg(within(20, F.col("c"))).alias("middle"),
+        F.stddev_pop(within(20, F.col("c"))).alias("deviation"),
+        F.stddev_samp(within(60, r)).alias("r_deviation"),
+        F.max(F.when(age == 0, r)).alias("r_now"),
+    ]
+
+
+def _measures() -> list[Column]:
+    variance = {m: F.when(F.col(f"count_{m}") == m, F.col(f"sum_{m}")) for m in (5, 15, 60)}
+    day_count = F.col(f"count_{MINUTES_A_DAY}")
+    variance[MINUTES_A_DAY] = F.when(
+        day_count >= DAY_COVERAGE * MINUTES_A_DAY,
+        F.col(f"sum_{MINUTES_A_DAY}") * MINUTES_A_DAY / day_count,
+    )
+    names = {5: "5m", 15: "15m", 60: "60m", MINUTES_A_DAY: "24h"}
+    parkinson = F.col("hl2") / (4 * math.log(2))
+    garman_klass = 0.5 * F.col("hl2") - (2 * math.log(2) - 1) * F.col("co2")
+    return [
+        F.log(F.col("close_0") / F.col("close_1")).alias("return_1m"),
+        F.log(F.col("close_0") / F.col("close_5")).alias("return_5m"),
+        F.log(F.col("close_0") / F.col("close_60")).alias("return_1h"),
+        F.log(F.col("close_0") / F.col(f"close_{MINUTES_A_DAY}")).alias("return_24h"),
+        *(value.alias(f"variance_{names[m]}") for m, value in variance.items()),
+        annualised(variance[5], minutes=5).alias("volatility_5m"),
+        annualised(variance[60], minutes=60).alias("volatility_1h"),
+        annualised(variance[MINUTES_A_DAY], minutes=MINUTES_A_DAY).alias("volatility_24h"),
+        annualised(F.col("weighted") / F.col("weights"), minutes=1).alias("ewma"),
+        annualised(parkinson, minutes=1).alias("parkinson_1h"),
+        # The estimator can fall below zero when a candle opens at one end and closes at the other.
+        annualised(F.greatest(garman_klass, F.lit(0.0)), minutes=1).alias("garman_klass_1h"),
+        "atr_14",
+        F.col("middle").alias("bollinger_middle"),
+        (F.col("middle") + 2 * F.col("deviation")).alias("bollinger_upper"),
+        (F.col("middle") - 2 * F.col("deviation")).alias("bollinger_lower"),
+        (4 * F.col("deviation") / F.col("middle")).alias("bollinger_width"),
+        F.when(F.col("r_deviation") > 0, F.col("r_now") / F.col("r_deviation")).alias("z_score"),
+        day_count.alias("returns_24h"),
+    ]
+
+
+def annualised(variance: Column, *, minutes: int) -> Column:
+    """Volatility a year from a variance over some minutes."""
+    return F.sqrt(variance * F.lit(MINUTES_A_YEAR / minutes))
+
+
+def affected(candles: DataFrame, touched: DataFrame) -> DataFrame:
+    """The candles whose 24 hours hold a touched minute, marked `is_new` when touched itself."""
+    reach = touched.groupBy("source", "symbol").agg(
+        F.min("minute_at").alias("first_at"),
+        (F.max("minute_at") + F.expr("INTERVAL 24 HOURS")).alias("last_at"),
+    )
+    new = touched.select(*KEY).withColumn("is_new", F.lit(True))
+    return (
+        candles.join(reach, on=["source", "symbol"], how="inner")
+        .where(F.col("minute_at").between(F.col("first_at"), F.col("last_at")))
+        .join(new, on=list(KEY), how="left")
+        .select(*KEY, "close", "origin", F.coalesce("is_new", F.lit(False)).alias("is_new"))
+        .withColumn("minute", (F.col("minute_at").cast("long") / 60).cast("long"))
+    )
+
+
+def run(given: StageInput) -> StageResult:
+    since, until = given.span or (given.now, given.now)
+    touched = given.new[CANDLES_1M.key]
+    all_candles = given.known(
+        CANDLES_1M, since=since - DAY - timedelta(minutes=1), until=until + DAY
+    )
+    targets = affected(all_candles, touched)
+    terms = with_terms(all_candles)
+    rows = (
+        targets.join(
+            measure(targets.select("source", "symbol", "minute"), terms),
+            on=["source", "symbol", "minute"],
+            how="inner",
+        )
+        .withColumn("date", F.to_date("minute_at"))
+        .cache()
+    )
+    earlier = given.known(VOLATILITY, since=since, until=until + DAY)
+    replacing = rows.join(earlier.select(*KEY), on=list(KEY), how="left_semi")
+    return StageResult(
+        classified=(touched.withColumn("outcome", F.lit("measured")),),
+        outputs={VOLATILITY.key: conform(rows, VOLATILITY, batch=given.batch)},
+        equations={},
+        slices={
+            VOLATILITY.key: Slice(
+                predicate=minute_slice(since, until + DAY),
+                kept=earlier.join(rows.select(*KEY), on=list(KEY), how="left_anti").select(
+                    *VOLATILITY.columns
+                ),
+                replacing=replacing,
+            )
+        },
+        cached=(rows,),
+    )

@@ -1,0 +1,61 @@
+"""One commit: rows and their range in one transaction, read back to know whose it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.errors import PySparkException
+
+from crypto_pipeline.errors import LakeError
+from crypto_pipeline.lake import log
+from crypto_pipeline.lake.log import CommitRecord
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# A commit of fewer rows goes into one file a partition: a minute must not leave two.
+ONE_FILE_ROWS = 200_000
+
+
+class SupersededError(LakeError):
+    """Another attempt committed this batch first; its entry is the truth, plan again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """What to write and how; `replace_where` names the slice that the rows replace."""
+
+    path: str
+    rows: DataFrame
+    row_count: int
+    overwrite: bool = False
+    replace_where: str | None = None
+
+
+def commit(write: Write, record: CommitRecord) -> CommitRecord:
+    """Write rows and record in one transaction and return the record as the log has it.
+
+    Delta skips a (txnAppId, txnVersion) that it has seen and reports success, so the log is
+    read back. Raises SupersededError when the entry of this batch carries another write id.
+    """
+    rows = write.rows.coalesce(1) if write.row_count < ONE_FILE_ROWS else write.rows
+    writer = (
+        rows.write.format("delta")
+        .mode("overwrite" if write.overwrite or write.replace_where else "append")
+        .option("txnAppId", log.app_id(write.path))
+        .option("txnVersion", record.batch)
+        .option("userMetadata", record.user_metadata())
+    )
+    if write.replace_where:
+        writer = writer.option("replaceWhere", write.replace_where)
+    try:
+        writer.save(write.path)
+    except PySparkException as error:
+        if "ConcurrentTransactionException" not in str(error):
+            raise
+        raise SupersededError(f"Another writer committed to {write.path} meanwhile.") from error
+    found = log.last_commit(write.path)
+    if found is None or found.write_id != record.write_id:
+        raise SupersededError(f"Batch {record.batch} of {write.path} was committed by another run.")
+    return found

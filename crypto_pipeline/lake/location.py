@@ -1,0 +1,116 @@
+"""Where tables live: a folder today, `s3a://` or Databricks by another root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from crypto_pipeline.contract.message import MarketKind
+from crypto_pipeline.errors import ForeignMarketError, SchemaDriftError
+from crypto_pipeline.lake import log
+from crypto_pipeline.lake.table import PROPERTIES, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+MARKET_PROPERTY = "crypto_pipeline.market"
+ENGINE_PROPERTY = "crypto_pipeline.engine"
+ENGINE = "spark"
+
+
+@dataclass(frozen=True)
+class Lake:
+    """All tables of one market kind under one root, seen through one Spark session."""
+
+    spark: SparkSession
+    root: str
+    market: MarketKind
+
+    def path(self, table: Table) -> str:
+        return f"{self.root.rstrip('/')}/{table.key}"
+
+    def ensure(self, table: Table) -> None:
+        """Create the table when it is missing; refuse one of another market, engine or shape.
+
+        Raises ForeignMarketError or SchemaDriftError with the kind of drift.
+        """
+        state = log.open_table(self.path(table))
+        if state is None:
+            self.spark.sql(_create_statement(table, path=self.path(table), market=self.market))
+            return
+        if state.properties.get(MARKET_PROPERTY) != self.market:
+            raise ForeignMarketError(
+                f"Table {table.key} in {self.root} holds "
+                f"{state.properties.get(MARKET_PROPERTY)} data, this run has MARKET={self.market}. "
+                "Set LAKE_ROOT to another folder, or MARKET to the lake's own."
+            )
+        if state.properties.get(ENGINE_PROPERTY) != ENGINE:
+            raise ForeignMarketError(
+                f"Table {table.key} is written by {state.properties.get(ENGINE_PROPERTY)}. One "
+                f"engine writes a table: run its stage there, or move the table to {ENGINE}."
+            )
+        expected = [(f.name, f.dataType.simpleString()) for f in table.schema.fields]
+        drift = describe_drift(expected, list(state.columns))
+        if drift:
+            raise SchemaDriftError(
+                f"Table {table.key} differs from its schema: {drift}. Run the code version that "
+                "wrote it, or rebuild the table."
+            )
+
+    def read(
+        self, table: Table, *, since: datetime | None = None, until: datetime | None = None
+    ) -> DataFrame:
+        """The table's rows whose fact lies in [since, until]; date and file statistics prune."""
+        frame = self.spark.read.format("delta").load(self.path(table))
+        if since is not None:
+            if "date" in table.partition_by:
+                frame = frame.where(F.col("date") >= F.lit(since.date()))
+            frame = frame.where(F.col(table.fact_column) >= F.lit(since))
+        if until is not None:
+            if "date" in table.partition_by:
+                frame = frame.where(F.col("date") <= F.lit(until.date()))
+            frame = frame.where(F.col(table.fact_column) <= F.lit(until))
+        return frame
+
+    def increment(self, table: Table, *, after: int, to: int) -> DataFrame:
+        """The rows of the batches in (after, to]; holds through OPTIMIZE and VACUUM."""
+        frame = self.spark.read.format("delta").load(self.path(table))
+        return frame.where((F.col("batch") > F.lit(after)) & (F.col("batch") <= F.lit(to)))
+
+
+def describe_drift(expected: list[tuple[str, str]], found: list[tuple[str, str]]) -> str:
+    """Name each kind of drift: missing, unexpected, wrong type; empty when there is none.
+
+    >>> describe_drift([("a", "bigint"), ("b", "string")], [("a", "string"), ("c", "int")])
+    'missing column b; unexpected column c; column a is string, not bigint'
+    """
+    have, want = dict(found), dict(expected)
+    parts = [f"missing column {name}" for name in want if name not in have]
+    parts += [f"unexpected column {name}" for name in have if name not in want]
+    parts += [
+        f"column {name} is {have[name]}, not {kind}"
+        for name, kind in want.items()
+        if name in have and have[name] != kind
+    ]
+    return "; ".join(parts)
+
+
+def _create_statement(table: Table, *, path: str, market: MarketKind) -> str:
+    columns = ", ".join(
+        f"`{f.name}` {f.dataType.simpleString()} COMMENT '{_quoted(f.metadata['comment'])}'"
+        for f in table.schema.fields
+    )
+    properties = {**PROPERTIES, MARKET_PROPERTY: market, ENGINE_PROPERTY: ENGINE}
+    pairs = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
+    partition = f"PARTITIONED BY ({', '.join(table.partition_by)})" if table.partition_by else ""
+    return (
+        f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}) USING DELTA {partition} "
+        f"COMMENT '{_quoted(table.description)}' TBLPROPERTIES ({pairs})"
+    )
+
+
+def _quoted(words: str) -> str:
+    return words.replace("\\", "\\\\").replace("'", "\\'")

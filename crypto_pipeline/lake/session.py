@@ -1,0 +1,77 @@
+"""One Spark Connect session: found or refused at once, and known by a fixed id."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pyspark.errors import PySparkException
+
+from crypto_pipeline.errors import SparkAwayError
+from crypto_pipeline.settings import Settings, spark_token
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+KNOCK_SECONDS = 3.0
+# A writer's session has an id of its own, so that its successor finds and stops what it left.
+WRITER = "lake-writer"
+# A session that its server has closed cannot be opened again; the next of the row is taken.
+GENERATIONS = 50
+
+
+def connect(settings: Settings, *, role: str = WRITER) -> SparkSession:
+    """Open the session of a role; operations that a killed predecessor left are stopped first.
+
+    Raises SparkAwayError within three seconds when nothing listens. The client would
+    retry for minutes.
+    """
+    knock(settings)
+    for generation in range(GENERATIONS):
+        session = _open(settings, session_id(settings, role=role, generation=generation))
+        if session is not None:
+            return session
+    raise SparkAwayError(
+        f"The Spark server at {settings.spark_address} refuses every session of {role}. "
+        "Restart it: stop `make up` and start it again."
+    )
+
+
+def session_id(settings: Settings, *, role: str, generation: int) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{settings.lake_root}|{role}|{generation}"))
+
+
+def knock(settings: Settings) -> None:
+    address = urlsplit(settings.spark_address)
+    host, port = address.hostname or "localhost", address.port or 15002
+    try:
+        socket.create_connection((host, port), timeout=KNOCK_SECONDS).close()
+    except OSError as error:
+        raise SparkAwayError(
+            f"No Spark Connect server answers at {host}:{port} ({error}). Start the services "
+            "with `make up`, or set SPARK_REMOTE."
+        ) from error
+
+
+def _open(settings: Settings, session: str) -> SparkSession | None:
+    from pyspark.sql import SparkSession
+
+    token = spark_token(settings).reveal()
+    url = f"{settings.spark_address}/;token={token};session_id={session}"
+    try:
+        spark = SparkSession.builder.remote(url).create()
+        spark.interruptAll()
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+    except PySparkException as error:
+        if "SESSION_CLOSED" in str(error) or "SESSION_CHANGED" in str(error):
+            return None
+        if "nauthenticated" in str(error) or "UNAUTHENTICATED" in str(error):
+            raise SparkAwayError(
+                f"The Spark server at {settings.spark_address} refuses our token. Remove "
+                f"{settings.spark_token_file} and start `make up` again, or set "
+                "SPARK_CONNECT_TOKEN to the server's own."
+            ) from error
+        raise
+    return spark

@@ -1,0 +1,93 @@
+"""A table as data: its place, columns, keys and the way it may be written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pyspark.sql.types import (
+    DataType,
+    DateType,
+    DecimalType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+Layer = Literal["raw", "bronze", "silver", "gold", "predictions"]
+
+# append: rows are only added. slice: live rows are added, a late or corrected one rewrites its
+# slice. overwrite: a small table about now, written whole.
+WriteMode = Literal["append", "slice", "overwrite"]
+
+PRICE = DecimalType(38, 18)
+
+# Readers such as DuckDB and Polars know none of the newer features, so none is switched on.
+PROPERTIES = {
+    "delta.minReaderVersion": "1",
+    "delta.minWriterVersion": "2",
+    "delta.checkpointInterval": "50",
+    "delta.logRetentionDuration": "interval 7 days",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One Delta table. `schema` ends with `batch`; `fact_column` is the time the rows are about."""
+
+    layer: Layer
+    name: str
+    schema: StructType
+    keys: tuple[str, ...]
+    partition_by: tuple[str, ...]
+    write_mode: WriteMode
+    fact_column: str
+    description: str = field(compare=False)
+
+    @property
+    def key(self) -> str:
+        return f"{self.layer}/{self.name}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.schema.fieldNames())
+
+
+def column(name: str, kind: DataType, comment: str, *, required: bool = False) -> StructField:
+    """A column with the comment that the data dictionary prints.
+
+    `required` is checked by our transforms, not by Delta, whose NOT NULL needs a newer protocol.
+    """
+    return StructField(
+        name, kind, nullable=True, metadata={"comment": comment, "required": required}
+    )
+
+
+def text(name: str, comment: str) -> StructField:
+    return column(name, StringType(), comment)
+
+
+def moment(name: str, comment: str) -> StructField:
+    return column(name, TimestampType(), comment)
+
+
+def price(name: str, comment: str) -> StructField:
+    return column(name, PRICE, comment)
+
+
+def whole(name: str, comment: str) -> StructField:
+    return column(name, LongType(), comment)
+
+
+COORDINATES = (
+    text("topic", "Kafka topic of the record"),
+    column("epoch", IntegerType(), "Epoch of the topic: raised when a re-created topic is adopted"),
+    column("partition", IntegerType(), "Kafka partition of the record"),
+    whole("offset", "Kafka offset of the record"),
+    moment("broker_at", "When the broker appended the record, UTC"),
+)
+DATE = column("date", DateType(), "UTC date of the fact; the partition of the table")
+BATCH = whole("batch", "Number of the stage's batch that wrote the row; readers go on from it")

@@ -1,0 +1,112 @@
+"""All that a cycle does, as plain calls: stages, training, publications. Knows no Dagster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from crypto_pipeline.errors import SettingsError
+from crypto_pipeline.gold.publication import summary_records
+from crypto_pipeline.lake import log
+from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.lake.session import connect
+from crypto_pipeline.predictions.publication import forecast_records
+from crypto_pipeline.predictions.schema import FORECASTS
+from crypto_pipeline.predictions.training import Training, train
+from crypto_pipeline.publication import Publication, Screen, open_screen
+from crypto_pipeline.run_stage import StageRun, StageRunner
+from crypto_pipeline.settings import Settings
+from crypto_pipeline.stage import Stage
+from crypto_pipeline.stages import STAGES, SUMMARY, VOLATILITY
+from crypto_pipeline.stream.ranges import read_ends
+
+# A backlog is drained in bites; so many in one cycle, the rest in the next.
+BITES = 8
+
+
+@dataclass
+class Pipeline:
+    """One session's view of the lake and the topics; `runs` keeps what each stage did last."""
+
+    runner: StageRunner
+    screen: Screen
+    runs: dict[str, StageRun] = field(default_factory=dict)
+
+    @property
+    def lake(self) -> Lake:
+        return self.runner.lake
+
+    def run(self, stage: Stage) -> StageRun:
+        """Run the next range; a stage on topics goes on until they are drained or BITES are done."""
+        run = self.runner.run(stage)
+        for _ in range(BITES - 1 if stage.topics and not run.is_empty else 0):
+            further = self.runner.run(stage)
+            if further.is_empty:
+                break
+            run = _joined(run, further)
+        if not run.is_empty or stage.name not in self.runs:
+            self.runs[stage.name] = run
+        return run
+
+    def market_now(self) -> datetime | None:
+        """The newest minute that volatility has, by the last commit's own word."""
+        run = self.runs.get(VOLATILITY.name)
+        return None if run is None else run.newest_fact_at
+
+    def train(self) -> Training:
+        now = self.market_now()
+        if now is None:
+            return Training(fits=(), model_version=None, reason="no new minute in this cycle")
+        return train(self.lake, market_now=now)
+
+    def publish_summary(self) -> Publication:
+        last = log.last_commit(self.lake.path(SUMMARY.primary))
+        return self.screen.publish_summary(
+            batch=0 if last is None else last.batch, records=lambda: summary_records(self.lake)
+        )
+
+    def publish_forecasts(self) -> Publication:
+        now = (self.market_now() or datetime.now(UTC)) + timedelta(minutes=1)
+        last = log.last_commit(self.lake.path(FORECASTS))
+        return self.screen.publish_forecasts(
+            batch=0 if last is None else last.batch,
+            records=lambda after: forecast_records(self.lake, after_batch=after, market_now=now),
+        )
+
+    def publish_status(self) -> Publication:
+        return self.screen.publish_status(self.runs, market=self.lake.market)
+
+
+def open_pipeline(settings: Settings) -> Pipeline:
+    """Connect to Spark and name the topics; raises SparkAwayError with the remedy."""
+    if settings.market == "auto":
+        raise SettingsError(
+            "MARKET is not decided yet. Start `make up`, or set MARKET to live, simulated or "
+            "recorded."
+        )
+    lake = Lake(spark=connect(settings), root=settings.lake_root, market=settings.market)
+    topics = [topic.name for stage in STAGES for topic in stage.topics]
+    runner = StageRunner(
+        lake=lake,
+        read_ends=lambda: read_ends(settings, topics),
+        kafka_options={"kafka.bootstrap.servers": settings.kafka_address},
+    )
+    return Pipeline(runner=runner, screen=open_screen(settings))
+
+
+def _joined(first: StageRun, second: StageRun) -> StageRun:
+    """Two bites of one stage as one report; range and batch are the last bite's."""
+    names = {*first.outcomes, *second.outcomes}
+    tables = {*first.rows_out, *second.rows_out}
+    return StageRun(
+        stage=second.stage,
+        batch=second.batch,
+        rows_in=first.rows_in + second.rows_in,
+        outcomes={n: first.outcomes.get(n, 0) + second.outcomes.get(n, 0) for n in names},
+        rows_out={t: first.rows_out.get(t, 0) + second.rows_out.get(t, 0) for t in tables},
+        ranges=second.ranges,
+        versions=second.versions,
+        seconds=first.seconds + second.seconds,
+        newest_fact_at=second.newest_fact_at,
+        phases=second.phases,
+    )

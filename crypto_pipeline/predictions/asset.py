@@ -1,0 +1,84 @@
+"""Predictions as Dagster assets: the fitted model, forecasts, and the topics that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from crypto_pipeline.contract import topic
+from crypto_pipeline.predictions.schema import MODELS
+from crypto_pipeline.resources.lake import LakeResource, asset_key, publication_metadata
+from crypto_pipeline.resources.specs import (
+    LAKE_POOL,
+    books_check,
+    stage_specs,
+    table_spec,
+    topic_spec,
+)
+from crypto_pipeline.stages import PREDICTIONS, VOLATILITY
+
+
+@dg.multi_asset(
+    name="training",
+    specs=[table_spec(MODELS, deps=[asset_key(VOLATILITY.primary)], reads=(VOLATILITY.primary,))],
+    pool=LAKE_POOL,
+)
+def training(lake: LakeResource) -> dg.MaterializeResult:
+    done = lake.train()
+    rows = {str(fit.horizon_minutes): fit.rows for fit in done.fits}
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(done.fits),
+            "reason": done.reason,
+            "model_version": done.model_version or "",
+            "rows_by_horizon": rows,
+        }
+    )
+
+
+@dg.multi_asset(
+    name="predictions_stage",
+    specs=stage_specs(PREDICTIONS, deps=[asset_key(MODELS)]),
+    check_specs=[books_check(PREDICTIONS)],
+    pool=LAKE_POOL,
+)
+def predictions_stage(
+    lake: LakeResource,
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    yield from lake.materialize(PREDICTIONS)
+
+
+@dg.multi_asset(
+    name="publish_forecasts",
+    specs=[
+        topic_spec(
+            "market_forecasts",
+            topic=topic.FORECASTS.name,
+            deps=[asset_key(PREDICTIONS.primary)],
+            words="Forecasts whose horizon still lies ahead",
+        )
+    ],
+    pool=LAKE_POOL,
+)
+def publish_forecasts(lake: LakeResource) -> dg.MaterializeResult:
+    return dg.MaterializeResult(metadata=publication_metadata(lake.publish_forecasts()))
+
+
+@dg.multi_asset(
+    name="publish_status",
+    specs=[
+        topic_spec(
+            "pipeline_status",
+            topic=topic.STATUS.name,
+            deps=[
+                dg.AssetKey(["stream", "market_summary"]),
+                dg.AssetKey(["stream", "market_forecasts"]),
+            ],
+            words="What each stage did last, as the dashboard reads it",
+        )
+    ],
+    pool=LAKE_POOL,
+)
+def publish_status(lake: LakeResource) -> dg.MaterializeResult:
+    return dg.MaterializeResult(metadata=publication_metadata(lake.publish_status()))

@@ -1,0 +1,84 @@
+"""Fit the pooled HAR on the lake's own history and keep its coefficients as a row."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from crypto_pipeline.contract.message import format_time
+from crypto_pipeline.gold.schema import VOLATILITY
+from crypto_pipeline.lake import log
+from crypto_pipeline.lake.commit import Write, commit
+from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.lake.log import CommitRecord
+from crypto_pipeline.predictions import har
+from crypto_pipeline.predictions.schema import HORIZONS, MODELS
+from crypto_pipeline.version import VERSION
+
+# Fitted anew when the market has gone on this far since the last fit.
+REFIT_AFTER = timedelta(hours=6)
+HISTORY = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What a training did: fits by horizon, or the reason why there is none."""
+
+    fits: tuple[har.Fit, ...]
+    model_version: str | None
+    reason: str
+
+
+def train(lake: Lake, *, market_now: datetime, force: bool = False) -> Training:
+    """Fit every horizon and append the coefficients; skip while the last fit is fresh.
+
+    `market_now` is the newest minute in gold: training never looks past it, and a replay of
+    an old recording is fresh by its own clock.
+    """
+    lake.ensure(MODELS)
+    last = log.last_commit(lake.path(MODELS))
+    if last is not None and not force:
+        through = datetime.fromisoformat(last.ranges["trained_through"])
+        if timedelta(0) <= market_now - through < REFIT_AFTER:
+            return Training(fits=(), model_version=None, reason="the last fit is fresh")
+    state = log.open_table(lake.path(VOLATILITY))
+    if state is None:
+        return Training(fits=(), model_version=None, reason="gold/volatility is not there yet")
+    rows = lake.read(VOLATILITY, since=market_now - HISTORY, until=market_now).cache()
+    fits = tuple(f for h in HORIZONS if (f := har.fit(rows, horizon=h)) is not None)
+    rows.unpersist()
+    if not fits:
+        return Training(fits=(), model_version=None, reason="too few complete minutes to fit on")
+    return _keep(lake, fits, last=last, input_version=state.version, market_now=market_now)
+
+
+def _keep(
+    lake: Lake,
+    fits: tuple[har.Fit, ...],
+    *,
+    last: CommitRecord | None,
+    input_version: int,
+    market_now: datetime,
+) -> Training:
+    version = format_time(datetime.now(UTC))
+    batch = 1 if last is None else last.batch + 1
+    rows = [
+        (
+            har.MODEL, version, fit.horizon_minutes, fit.intercept, *fit.weights,
+            fit.residual_variance, fit.rows, fit.trained_from, fit.trained_through,
+            input_version, batch,
+        )
+        for fit in fits
+    ]  # fmt: skip
+    record = CommitRecord(
+        stage="training",
+        batch=batch,
+        write_id=str(uuid.uuid4()),
+        ranges={"trained_through": market_now.isoformat(), "input_version": input_version},
+        counts={"fits": len(fits)},
+        code_version=VERSION,
+    )
+    frame = lake.spark.createDataFrame(rows, MODELS.schema)
+    commit(Write(path=lake.path(MODELS), rows=frame, row_count=len(rows)), record)
+    return Training(fits=fits, model_version=version, reason="fitted")

@@ -1,0 +1,38 @@
+"""Topic → table: names and types change, bytes do not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from crypto_pipeline.raw.schema import RECORDS
+from crypto_pipeline.stage import StageInput, StageResult, conform
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def records(kafka: DataFrame, given: StageInput) -> DataFrame:
+    """Rows of Spark's Kafka source as rows of raw/records; the date is the broker's, UTC."""
+    return kafka.select(
+        "topic",
+        F.lit(given.epoch).alias("epoch"),
+        "partition",
+        "offset",
+        F.col("timestamp").alias("broker_at"),
+        "key",
+        "value",
+        "headers",
+        F.lit(given.now).alias("ingested_at"),
+        F.to_date("timestamp").alias("date"),
+    )
+
+
+def run(given: StageInput) -> StageResult:
+    rows = records(given.new["kafka"], given)
+    return StageResult(
+        classified=(rows.withColumn("outcome", F.lit("accepted")),),
+        outputs={RECORDS.key: conform(rows, RECORDS, batch=given.batch)},
+        equations={"accepted": RECORDS.key},
+    )

@@ -1,0 +1,93 @@
+"""The lake as Dagster sees it: run a stage, train, tell the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cached_property
+
+import dagster as dg
+
+from crypto_pipeline import settings as settings_module
+from crypto_pipeline.errors import BooksError
+from crypto_pipeline.lake.table import Table
+from crypto_pipeline.pipeline import Pipeline, open_pipeline
+from crypto_pipeline.predictions.training import Training
+from crypto_pipeline.publication import Publication
+from crypto_pipeline.run_stage import StageRun
+from crypto_pipeline.stage import Stage
+
+BOOKS_CHECK = "books_balance"
+
+
+class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Opens the Spark session on first use and keeps it for the run; settings come at run time."""
+
+    @cached_property
+    def _pipeline(self) -> Pipeline:
+        return open_pipeline(settings_module.load())
+
+    def materialize(self, stage: Stage) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        """Run one range of the stage; one result a table, the books as a check on the primary."""
+        try:
+            run = self._pipeline.run(stage)
+        except BooksError as error:
+            yield _books(stage, passed=False, note=str(error))
+            raise
+        for table in stage.outputs:
+            yield dg.MaterializeResult(asset_key=asset_key(table), metadata=describe(run, table))
+        yield _books(stage, passed=run.balances, note=str(dict(run.outcomes)))
+
+    def train(self) -> Training:
+        return self._pipeline.train()
+
+    def publish_summary(self) -> Publication:
+        return self._pipeline.publish_summary()
+
+    def publish_forecasts(self) -> Publication:
+        return self._pipeline.publish_forecasts()
+
+    def publish_status(self) -> Publication:
+        return self._pipeline.publish_status()
+
+
+def asset_key(table: Table) -> dg.AssetKey:
+    return dg.AssetKey([table.layer, table.name])
+
+
+def describe(run: StageRun, table: Table) -> dict[str, dg.MetadataValue]:
+    """What a materialisation shows: rows, range, version, seconds and where they went."""
+    metadata = {
+        "dagster/row_count": dg.MetadataValue.int(run.rows_out.get(table.key, 0)),
+        "rows_in": dg.MetadataValue.int(run.rows_in),
+        "outcomes": dg.MetadataValue.json(dict(run.outcomes)),
+        "batch": dg.MetadataValue.int(run.batch),
+        "seconds": dg.MetadataValue.float(run.seconds),
+        "seconds_by_phase": dg.MetadataValue.json(dict(run.phases)),
+        "range": dg.MetadataValue.json(dict(run.ranges)),
+    }
+    if table.key in run.versions:
+        metadata["table_version"] = dg.MetadataValue.int(run.versions[table.key])
+    if run.newest_fact_at is not None:
+        metadata["newest_fact_at"] = dg.MetadataValue.timestamp(run.newest_fact_at)
+        age = datetime.now(UTC) - run.newest_fact_at
+        metadata["age_seconds"] = dg.MetadataValue.float(age.total_seconds())
+    return metadata
+
+
+def publication_metadata(sent: Publication) -> dict[str, dg.MetadataValue]:
+    return {
+        "dagster/row_count": dg.MetadataValue.int(sent.records),
+        "passed": dg.MetadataValue.int(sent.passed),
+        "batch": dg.MetadataValue.int(sent.batch),
+        "seconds": dg.MetadataValue.float(sent.seconds),
+    }
+
+
+def _books(stage: Stage, *, passed: bool, note: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=asset_key(stage.primary),
+        check_name=BOOKS_CHECK,
+        passed=passed,
+        description=note,
+    )

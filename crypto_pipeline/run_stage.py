@@ -1,0 +1,349 @@
+"""One stage, one range: plan, read, transform, count, commit, report.
+
+Called by an asset, by a test, by a job elsewhere; it knows nothing of Dagster.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from crypto_pipeline.errors import BooksError, LakeError
+from crypto_pipeline.lake import log
+from crypto_pipeline.lake.commit import SupersededError, Write, commit
+from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.lake.log import CommitRecord
+from crypto_pipeline.lake.table import Table
+from crypto_pipeline.plan import Plan, next_plan
+from crypto_pipeline.stage import Stage, StageInput, StageResult
+from crypto_pipeline.stream.ranges import TopicEnds
+from crypto_pipeline.version import VERSION
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+ATTEMPTS = 3
+
+ReadEnds = Callable[[], TopicEnds]
+KafkaOptions = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRun:
+    """What one run of a stage did. `batch` is 0 when nothing was new; seconds are wall time."""
+
+    stage: str
+    batch: int
+    rows_in: int
+    outcomes: Mapping[str, int]
+    rows_out: Mapping[str, int]
+    ranges: Mapping[str, Any]
+    versions: Mapping[str, int]
+    seconds: float
+    newest_fact_at: datetime | None
+    phases: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        return self.batch == 0
+
+    @property
+    def rejected(self) -> int:
+        return self.outcomes.get("rejected", 0)
+
+    @property
+    def balances(self) -> bool:
+        return self.rows_in == sum(self.outcomes.values())
+
+
+@dataclass(frozen=True)
+class StageRunner:
+    """Runs stages on one lake; `read_ends` and `kafka_options` are for the stage that reads topics."""
+
+    lake: Lake
+    read_ends: ReadEnds
+    kafka_options: KafkaOptions
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def run(self, stage: Stage) -> StageRun:
+        """Commit the next range of the stage; raises BooksError before anything is written."""
+        for _ in range(ATTEMPTS):
+            try:
+                return self._attempt(stage)
+            except SupersededError:
+                continue
+        raise LakeError(
+            f"Stage {stage.name} was overtaken {ATTEMPTS} times. Another writer is at work on "
+            f"{self.lake.root}: stop it, one writer a lake."
+        )
+
+    def _attempt(self, stage: Stage) -> StageRun:
+        watch = _Watch()
+        for table in stage.outputs:
+            self.lake.ensure(table)
+        path = {table.key: self.lake.path(table) for table in (*stage.outputs, *stage.reads)}
+        plan = next_plan(stage, path=path, ends=self.read_ends() if stage.topics else None)
+        watch.lap("plan")
+        if plan is None:
+            return _nothing_new(stage, seconds=watch.total())
+        given, rows_in = self._read(stage, plan)
+        watch.lap("read")
+        result = stage.run(given)
+        watch.lap("transform")
+        try:
+            counts = count(result)
+            watch.lap("count")
+            check_books(stage, rows_in, counts, result)
+            commits = self._commit(stage, plan, result, counts)
+            watch.lap("commit")
+        finally:
+            for frame in result.cached:
+                frame.unpersist()
+        return StageRun(
+            stage=stage.name,
+            batch=plan.batch,
+            rows_in=rows_in,
+            outcomes=counts.outcomes,
+            rows_out=counts.outputs,
+            ranges=plan.ranges,
+            versions={key: record.version for key, record in commits.items()},
+            seconds=watch.total(),
+            newest_fact_at=given.span[1] if given.span else None,
+            phases=watch.laps,
+        )
+
+    def _read(self, stage: Stage, plan: Plan) -> tuple[StageInput, int]:
+        pinned = plan.ranges["pinned"]
+
+        def known(
+            table: Table, *, since: datetime | None = None, until: datetime | None = None
+        ) -> DataFrame:
+            if log.open_table(self.lake.path(table)) is None:
+                self.lake.ensure(table)
+            frame = self.lake.read(table, since=since, until=until)
+            return _as_planned(stage, plan, table, frame)
+
+        epoch = 0
+        if stage.topics:
+            new = {"kafka": self._read_topics(plan)}
+            epoch = int(plan.ranges["kafka"]["epoch"])
+            rows_in, span = topic_rows(plan.ranges), None
+        else:
+            batches = plan.ranges["batches"]
+            new = {
+                table.key: self.lake.increment(table, after=batches["after"], to=batches["to"])
+                for table in stage.reads
+            }
+            rows_in, span = profile(new, stage.reads)
+        now = datetime.fromisoformat(pinned.setdefault("now", self.now().isoformat()))
+        given = StageInput(
+            market=self.lake.market,
+            batch=plan.batch,
+            epoch=epoch,
+            now=now,
+            new=new,
+            known=known,
+            span=span,
+        )
+        return given, rows_in
+
+    def _read_topics(self, plan: Plan) -> DataFrame:
+        topics = plan.ranges["kafka"]["topics"]
+
+        def offsets(side: int) -> str:
+            return json.dumps(
+                {
+                    name: {n: span[side] for n, span in topic["partitions"].items()}
+                    for name, topic in topics.items()
+                }
+            )
+
+        assigned = {name: [int(n) for n in topic["partitions"]] for name, topic in topics.items()}
+        return (
+            self.lake.spark.read.format("kafka")
+            .options(**self.kafka_options)
+            .option("assign", json.dumps(assigned))
+            .option("startingOffsets", offsets(0))
+            .option("endingOffsets", offsets(1))
+            .option("includeHeaders", "true")
+            .option("failOnDataLoss", "true")
+            .load()
+        )
+
+    def _commit(
+        self, stage: Stage, plan: Plan, result: StageResult, counts: Counts
+    ) -> dict[str, CommitRecord]:
+        """Sides first and only with rows, the primary last and always: it carries the range."""
+        commits = {}
+        for table in stage.outputs:
+            is_primary = table is stage.primary
+            if table.key in plan.done or (not is_primary and counts.outputs[table.key] == 0):
+                continue
+            record = CommitRecord(
+                stage=stage.name,
+                batch=plan.batch,
+                write_id=str(uuid.uuid4()),
+                ranges=plan.ranges,
+                counts={"in": sum(counts.outcomes.values()), **counts.outcomes},
+                code_version=VERSION,
+            )
+            write = self._write(table, result, counts)
+            written = commit(write, record)
+            if written.rows_written not in (-1, write.row_count):
+                raise BooksError(
+                    f"Table {table.key} took {written.rows_written} rows of batch {plan.batch}, "
+                    f"{write.row_count} were counted. Run `make once` again and keep the log."
+                )
+            commits[table.key] = written
+        return commits
+
+    def _write(self, table: Table, result: StageResult, counts: Counts) -> Write:
+        rows = result.outputs[table.key]
+        path = self.lake.path(table)
+        expected = counts.outputs[table.key]
+        if table.write_mode == "overwrite":
+            return Write(path=path, rows=rows, row_count=expected, overwrite=True)
+        touched = result.slices.get(table.key)
+        if touched is None or counts.replacing[table.key] == 0:
+            return Write(path=path, rows=rows, row_count=expected)
+        whole = rows.unionByName(touched.kept)
+        return Write(
+            path=path,
+            rows=whole,
+            row_count=whole.count(),
+            replace_where=touched.predicate,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Rows by outcome over the input, rows of each output, rows that replace older ones."""
+
+    outcomes: Mapping[str, int]
+    outputs: Mapping[str, int]
+    replacing: Mapping[str, int]
+
+
+def count(result: StageResult) -> Counts:
+    """Count everything in one query: a Connect round trip costs more than the counting."""
+    label = F.coalesce(F.col("outcome"), F.lit("?"))
+    parts = [
+        frame.groupBy(label.alias("name"))
+        .agg(F.count("*").alias("n"))
+        .select(F.lit("outcome").alias("what"), "name", "n")
+        for frame in result.classified
+    ]
+    parts += [_sized(frame, "output", key) for key, frame in result.outputs.items()]
+    parts += [_sized(s.replacing, "replacing", key) for key, s in result.slices.items()]
+    found: dict[str, dict[str, int]] = {"outcome": {}, "output": {}, "replacing": {}}
+    for row in reduce(lambda a, b: a.unionByName(b), parts).collect():
+        kind = found[row["what"]]
+        kind[row["name"]] = kind.get(row["name"], 0) + row["n"]
+    return Counts(outcomes=found["outcome"], outputs=found["output"], replacing=found["replacing"])
+
+
+def _sized(frame: DataFrame, what: str, name: str) -> DataFrame:
+    return frame.agg(F.count("*").alias("n")).select(
+        F.lit(what).alias("what"), F.lit(name).alias("name"), "n"
+    )
+
+
+def check_books(stage: Stage, rows_in: int, counts: Counts, result: StageResult) -> None:
+    """Rows in equal the rows of all outcomes, and each output equals the outcomes meant for it."""
+    if rows_in != sum(counts.outcomes.values()):
+        raise BooksError(
+            f"Stage {stage.name} read {rows_in} rows and accounts for {dict(counts.outcomes)}. "
+            "Nothing was written. Run the stage again; if it stays, keep the raw table and report it."
+        )
+    for key in set(result.equations.values()):
+        expected = sum(
+            counts.outcomes.get(outcome, 0)
+            for outcome, target in result.equations.items()
+            if target == key
+        )
+        if counts.outputs[key] != expected:
+            raise BooksError(
+                f"Stage {stage.name} would write {counts.outputs[key]} rows to {key}, its outcomes "
+                f"say {expected}. Nothing was written."
+            )
+
+
+def profile(
+    new: Mapping[str, DataFrame], tables: tuple[Table, ...]
+) -> tuple[int, tuple[datetime, datetime] | None]:
+    """Rows of the range, and the first and last instant that they are about."""
+    parts = [
+        new[table.key].agg(
+            F.count("*").alias("n"),
+            F.min(table.fact_column).cast("double").alias("first"),
+            F.max(table.fact_column).cast("double").alias("last"),
+        )
+        for table in tables
+    ]
+    rows = reduce(lambda a, b: a.unionByName(b), parts).collect()
+    firsts = [row["first"] for row in rows if row["first"] is not None]
+    lasts = [row["last"] for row in rows if row["last"] is not None]
+    total = sum(int(row["n"]) for row in rows)
+    if not firsts:
+        return total, None
+    return total, (_utc(min(firsts)), _utc(max(lasts)))
+
+
+def topic_rows(ranges: Mapping[str, Any]) -> int:
+    """Rows of a range of offsets; true for topics that are never compacted."""
+    return sum(
+        end - start
+        for topic in ranges["kafka"]["topics"].values()
+        for start, end in topic["partitions"].values()
+    )
+
+
+def _as_planned(stage: Stage, plan: Plan, table: Table, frame: DataFrame) -> DataFrame:
+    """Own rows of this batch are unseen (an attempt that died left them); inputs end with the range."""
+    if table in stage.outputs:
+        return frame.where(F.col("batch") < F.lit(plan.batch))
+    if table in stage.reads:
+        return frame.where(F.col("batch") <= F.lit(plan.ranges["batches"]["to"]))
+    return frame
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, tz=UTC)
+
+
+def _nothing_new(stage: Stage, *, seconds: float) -> StageRun:
+    return StageRun(
+        stage=stage.name,
+        batch=0,
+        rows_in=0,
+        outcomes={},
+        rows_out={},
+        ranges={},
+        versions={},
+        seconds=seconds,
+        newest_fact_at=None,
+    )
+
+
+class _Watch:
+    """Seconds since its making, and by lap."""
+
+    def __init__(self) -> None:
+        self._begin = self._last = time.perf_counter()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = round(now - self._last, 3)
+        self._last = now
+
+    def total(self) -> float:
+        return round(time.perf_counter() - self._begin, 3)

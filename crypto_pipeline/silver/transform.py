@@ -1,0 +1,115 @@
+"""Typed rows → facts: each id once, whatever was sent again, late or changed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from crypto_pipeline.bronze import schema as bronze
+from crypto_pipeline.lake.table import Table
+from crypto_pipeline.silver.schema import CANDLES, SET_ASIDE, TICKS
+from crypto_pipeline.stage import StageInput, StageResult, conform
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# A tick older than this against the newest of its source and symbol is set aside: gold has
+# moved on. History and repair are exempt.
+TOO_LATE = timedelta(hours=24)
+
+ARRIVAL = ("broker_at", "epoch", "partition", "offset")
+
+
+def classify(facts: DataFrame, earlier: DataFrame) -> DataFrame:
+    """Add `outcome` and `is_late` to facts with columns id, source, symbol, fact_at, is_exempt.
+
+    `earlier` holds the facts committed before that may share an id or be newer: equal ids have
+    equal fact times, so a read from the range's first fact on is enough for both. The outcome
+    of an id does not depend on which copy arrives first, save which one is kept.
+    """
+    order = Window.partitionBy("id").orderBy(*ARRIVAL)
+    whole = order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    known = earlier.select("id", F.col("content_hash").alias("known_hash"))
+    newest = earlier.groupBy("source", "symbol").agg(F.max("fact_at").alias("newest_at"))
+    ranked = (
+        facts.withColumn("copy", F.row_number().over(order))
+        .withColumn("first_hash", F.first("content_hash").over(whole))
+        .join(known, on="id", how="left")
+        .join(newest, on=["source", "symbol"], how="left")
+    )
+    is_known = F.col("known_hash").isNotNull()
+    is_copy = F.col("copy") > 1
+    reference = F.coalesce("known_hash", "first_hash")
+    is_too_late = ~F.col("is_exempt") & (
+        F.col("fact_at")
+        < F.col("newest_at") - F.expr(f"INTERVAL {TOO_LATE.total_seconds()} SECONDS")
+    )
+    outcome = (
+        F.when((is_known | is_copy) & (F.col("content_hash") != reference), "conflict")
+        .when(is_known | is_copy, "duplicate")
+        .when(F.coalesce(is_too_late, F.lit(False)), "too_late")
+        .otherwise("accepted")
+    )
+    is_late = F.coalesce(F.col("fact_at") < F.col("newest_at"), F.lit(False))
+    return ranked.withColumn("outcome", outcome).withColumn("is_late", is_late)
+
+
+def set_aside(classified: DataFrame, *, kind: str) -> DataFrame:
+    return classified.where(F.col("outcome") != "accepted").select(
+        "id",
+        F.lit(kind).alias("kind"),
+        F.col("outcome").alias("reason"),
+        "source",
+        "symbol",
+        "fact_at",
+        "content_hash",
+        *("topic", "epoch", "partition", "offset", "broker_at"),
+        F.to_date("fact_at").alias("date"),
+    )
+
+
+def _classified(given: StageInput, read: Table, write: Table) -> DataFrame:
+    rows = given.new[read.key]
+    is_exempt = F.col("is_backfill") if write is CANDLES else F.lit(False)
+    fact = write.fact_column
+    rows = rows.withColumn("fact_at", F.col(fact)).withColumn("is_exempt", is_exempt)
+    since = given.span[0] if given.span else given.now
+    earlier = given.known(write, since=since).select(
+        "id", "source", "symbol", "content_hash", F.col(fact).alias("fact_at")
+    )
+    return classify(rows, earlier).cache()
+
+
+def run(given: StageInput) -> StageResult:
+    ticks = _classified(given, bronze.TICKS, TICKS)
+    candles = _classified(given, bronze.CANDLES, CANDLES)
+    age = F.col("observed_at").cast("double") - F.col("event_at").cast("double")
+    aside = [set_aside(ticks, kind="tick"), set_aside(candles, kind="candle")]
+    outputs = {
+        SET_ASIDE.key: (SET_ASIDE, reduce(lambda a, b: a.unionByName(b), aside)),
+        CANDLES.key: (CANDLES, candles.where(F.col("outcome") == "accepted")),
+        TICKS.key: (TICKS, ticks.where(F.col("outcome") == "accepted").withColumn("age", age)),
+    }
+    prefixed = [
+        frame.withColumn(
+            "outcome",
+            F.when(F.col("outcome") == "accepted", F.lit(kind)).otherwise(F.col("outcome")),
+        )
+        for kind, frame in (("tick", ticks), ("candle", candles))
+    ]
+    return StageResult(
+        classified=tuple(prefixed),
+        outputs={k: conform(f, t, batch=given.batch) for k, (t, f) in outputs.items()},
+        equations={
+            "tick": TICKS.key,
+            "candle": CANDLES.key,
+            "duplicate": SET_ASIDE.key,
+            "conflict": SET_ASIDE.key,
+            "too_late": SET_ASIDE.key,
+        },
+        cached=(ticks, candles),
+    )

@@ -1,0 +1,91 @@
+"""What a stage is, what it is given, what it returns: plain values, no session, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from pyspark.sql import functions as F
+
+from crypto_pipeline.contract.message import MarketKind
+from crypto_pipeline.contract.topic import Topic
+from crypto_pipeline.lake.table import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Known = Callable[..., "DataFrame"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageInput:
+    """One pinned range. `new` holds the rows of the range by table key (or `kafka`).
+
+    `known(table, since=…, until=…)` reads what earlier batches wrote: rows of this batch, left
+    by an attempt that died, are not seen, so a retry computes the same. `span` is the first
+    and last fact time in `new`, None when it has no rows.
+    """
+
+    market: MarketKind
+    batch: int
+    epoch: int
+    now: datetime
+    new: Mapping[str, DataFrame]
+    known: Known
+    span: tuple[datetime, datetime] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """The part of a table to rewrite when a row in it changes: predicate and rows to keep."""
+
+    predicate: str
+    kept: DataFrame
+    replacing: DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """Outputs by table key, and the input rows again, each with an `outcome`.
+
+    `equations` says which output the rows of an outcome must equal in number; an outcome
+    that is not named there is counted and goes nowhere else.
+    """
+
+    outputs: Mapping[str, DataFrame]
+    classified: tuple[DataFrame, ...]
+    equations: Mapping[str, str]
+    slices: Mapping[str, Slice] = field(default_factory=dict)
+    cached: tuple[DataFrame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Reads topics or the tables of the stage before; the primary output is committed last.
+
+    `reads` are read by increment of the batches of their own stage, whose primary is first.
+    """
+
+    name: str
+    reads: tuple[Table, ...]
+    topics: tuple[Topic, ...] = ()
+    primary: Table
+    sides: tuple[Table, ...] = ()
+    run: Callable[[StageInput], StageResult]
+
+    @property
+    def outputs(self) -> tuple[Table, ...]:
+        return (*self.sides, self.primary)
+
+    @property
+    def kind(self) -> Literal["topics", "batches"]:
+        return "topics" if self.topics else "batches"
+
+
+def conform(frame: DataFrame, table: Table, *, batch: int) -> DataFrame:
+    """Select exactly the table's columns, cast to their types, with the batch number."""
+    return frame.withColumn("batch", F.lit(batch)).select(
+        *(F.col(f.name).cast(f.dataType).alias(f.name) for f in table.schema.fields)
+    )
