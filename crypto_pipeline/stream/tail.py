@@ -151,7 +151,8 @@ class Tail:
                 self._enter("live")
                 self._read(reader, partitions)
         finally:
-            reader.close(autocommit=False, timeout_ms=1_000)
+            with kafka_errors(self._settings):
+                reader.close(autocommit=False, timeout_ms=1_000)
 
     def _assign(self, reader: Any) -> list[TopicPartition]:
         partitions: list[TopicPartition] = []
