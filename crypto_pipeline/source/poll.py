@@ -107,9 +107,9 @@ def poll_minute(
         clock=clock,
     )
     started_at, got = clock.now(), _Gathered()
-    _take_snapshot(poll, got, marks)
+    unknown = _take_snapshot(poll, got, marks)
     if not got.failures:
-        _take_closed_candles(poll, got)
+        _take_closed_candles(poll, got, unknown)
     return _result(poll, got, purpose="minute", started_at=started_at, marks=marks)
 
 
@@ -152,13 +152,14 @@ def fetch_history(
     return _result(poll, got, purpose="history", started_at=started_at, marks={})
 
 
-def _take_snapshot(poll: _Poll, got: _Gathered, marks: Mapping[str, str]) -> None:
+def _take_snapshot(poll: _Poll, got: _Gathered, marks: Mapping[str, str]) -> tuple[str, ...]:
+    """Gather the ticks; return the symbols that the venue does not list."""
     got.endpoint = SNAPSHOT
     try:
         fetched = poll.venue.fetch_snapshot(poll.symbols)
     except MarketError as error:
         _note_failure(poll, got, error, SNAPSHOT)
-        return
+        return ()
     got.endpoint = fetched.endpoint
     got.add_budget(fetched.budget_used)
     origin = poll.origin(fetched.endpoint)
@@ -174,20 +175,20 @@ def _take_snapshot(poll: _Poll, got: _Gathered, marks: Mapping[str, str]) -> Non
         got.notes.append(f"unknown to the venue: {', '.join(fetched.unknown)}")
     if missing:
         got.notes.append(f"not served: {', '.join(missing)}")
+    return fetched.unknown
 
 
-def _take_closed_candles(poll: _Poll, got: _Gathered) -> None:
-    """Only of symbols that were served; closed by the venue's clock, not by ours."""
-    if not got.ticks:
-        return
-    newest = max(tick.event_at or tick.observed_at for tick in got.ticks)
+def _take_closed_candles(poll: _Poll, got: _Gathered, unknown: Sequence[str]) -> None:
+    """Of every listed symbol, with a tick or without; closed by the venue's clock, not ours."""
+    seen_at = [tick.event_at for tick in got.ticks if tick.event_at is not None]
     try:
-        finished_by = newest if newest >= poll.poll_at else poll.venue.server_time()
+        is_fresh = bool(seen_at) and max(seen_at) >= poll.poll_at
+        finished_by = max(seen_at) if is_fresh else poll.venue.server_time()
     except MarketError as error:
         got.notes.append(f"candles not asked for: {error}")
         return
     start = poll.poll_at - MINUTE
-    wanted = [(tick.symbol, start, poll.poll_at) for tick in got.ticks]
+    wanted = [(name, start, poll.poll_at) for name in poll.symbols if name not in unknown]
     _take_candles(poll, got, wanted, finished_by=finished_by, is_backfill=False)
 
 
