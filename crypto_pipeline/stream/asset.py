@@ -43,7 +43,7 @@ def topic_spec(topic: Topic, description: str) -> dg.AssetSpec:
         topic_spec(REJECTED, "Bodies and rows that gave no tick and no candle, verbatim"),
     ],
 )
-def market_ingest(market: MarketIngest) -> Iterator[dg.MaterializeResult]:
+def market_ingest(market: MarketIngest) -> Iterator[dg.MaterializeResult[None]]:
     report = market.ingest()
     for topic in INGESTED:
         yield dg.MaterializeResult(
@@ -56,9 +56,7 @@ def describe(report: IngestReport, topic: Topic) -> dict[str, dg.MetadataValue]:
     spans = report.offsets.get(topic.name, {})
     offsets = {str(number): list(span) for number, span in sorted(spans.items())}
     return {
-        "dagster/partition_row_count": dg.MetadataValue.int(
-            sum(span.end - span.beginning for span in spans.values())
-        ),
+        "messages": dg.MetadataValue.int(sum(span.end - span.beginning for span in spans.values())),
         "offsets": dg.MetadataValue.json(offsets),
         "poll_at": dg.MetadataValue.timestamp(report.poll_at),
         "outcome": dg.MetadataValue.text(report.outcome or "skipped"),
