@@ -9,27 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.message import MarketKind
-from crypto_pipeline.contract.poll import Outcome, PollRecord, Rejected
+from crypto_pipeline.contract.poll import PollRecord, Rejected
 from crypto_pipeline.contract.tick import Tick
-from crypto_pipeline.errors import (
-    MarketError,
-    PermanentMarketError,
-    ToldToWaitError,
-    TransientMarketError,
-)
+from crypto_pipeline.errors import MarketError
 from crypto_pipeline.source.client import UnexpectedBodyError
 from crypto_pipeline.source.clock import Clock
+from crypto_pipeline.source.gathered import Gathered, outcome_of
 from crypto_pipeline.source.venue import Origin, Venue
 
 THREADS = 8
 MINUTE = timedelta(minutes=1)
-REASON_LIMIT = 2000
 SNAPSHOT, CANDLES = "snapshot", "candles"
 
 
@@ -42,23 +37,6 @@ class PollResult:
     rejected: tuple[Rejected, ...]
     poll: PollRecord
     marks: Mapping[str, str]
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """What has come in so far; `failures` are of requests, `notes` of anything short of whole."""
-
-    ticks: list[Tick] = field(default_factory=list)
-    candles: list[Candle] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    failures: list[MarketError] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    endpoint: str = ""
-    budget_used: int | None = None
-
-    def add_budget(self, used: int | None) -> None:
-        if used is not None:
-            self.budget_used = max(used, self.budget_used or 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +84,7 @@ def poll_minute(
         poll_at=poll_at,
         clock=clock,
     )
-    started_at, got = clock.now(), _Gathered()
+    started_at, got = clock.now(), Gathered()
     unknown = _take_snapshot(poll, got, marks)
     if not got.failures:
         _take_closed_candles(poll, got, unknown)
@@ -135,7 +113,7 @@ def fetch_history(
         poll_at=start,
         clock=clock,
     )
-    started_at, got = clock.now(), _Gathered()
+    started_at, got = clock.now(), Gathered()
     page = MINUTE * venue.candle_page
     pages = -(-(end - start) // page)
     wanted = [
@@ -152,7 +130,7 @@ def fetch_history(
     return _result(poll, got, purpose="history", started_at=started_at, marks={})
 
 
-def _take_snapshot(poll: _Poll, got: _Gathered, marks: Mapping[str, str]) -> tuple[str, ...]:
+def _take_snapshot(poll: _Poll, got: Gathered, marks: Mapping[str, str]) -> tuple[str, ...]:
     """Gather the ticks; return the symbols that the venue does not list."""
     got.endpoint = SNAPSHOT
     try:
@@ -178,7 +156,7 @@ def _take_snapshot(poll: _Poll, got: _Gathered, marks: Mapping[str, str]) -> tup
     return fetched.unknown
 
 
-def _take_closed_candles(poll: _Poll, got: _Gathered, unknown: Sequence[str]) -> None:
+def _take_closed_candles(poll: _Poll, got: Gathered, unknown: Sequence[str]) -> None:
     """Of every listed symbol, with a tick or without; closed by the venue's clock, not ours."""
     seen_at = [tick.event_at for tick in got.ticks if tick.event_at is not None]
     try:
@@ -194,14 +172,14 @@ def _take_closed_candles(poll: _Poll, got: _Gathered, unknown: Sequence[str]) ->
 
 def _take_candles(
     poll: _Poll,
-    got: _Gathered,
+    got: Gathered,
     wanted: Sequence[tuple[str, datetime, datetime]],
     *,
     finished_by: datetime,
     is_backfill: bool,
 ) -> None:
-    def take(request: tuple[str, datetime, datetime]) -> _Gathered:
-        part, (symbol, start, end) = _Gathered(), request
+    def take(request: tuple[str, datetime, datetime]) -> Gathered:
+        part, (symbol, start, end) = Gathered(), request
         try:
             fetched = poll.venue.fetch_candles(symbol, start, end)
         except MarketError as error:
@@ -233,7 +211,7 @@ def _take_candles(
         got.failures += failures
 
 
-def _note_failure(poll: _Poll, got: _Gathered, error: MarketError, endpoint: str) -> None:
+def _note_failure(poll: _Poll, got: Gathered, error: MarketError, endpoint: str) -> None:
     got.failures.append(error)
     if isinstance(error, UnexpectedBodyError):
         origin = poll.origin(got.endpoint or endpoint)
@@ -242,14 +220,14 @@ def _note_failure(poll: _Poll, got: _Gathered, error: MarketError, endpoint: str
 
 def _result(
     poll: _Poll,
-    got: _Gathered,
+    got: Gathered,
     *,
     purpose: Literal["minute", "history"],
     started_at: datetime,
     marks: Mapping[str, str],
 ) -> PollResult:
     unchanged = sum(tick.is_unchanged for tick in got.ticks)
-    outcome, reason = _outcome(got)
+    outcome, reason = outcome_of(got)
     record = PollRecord(
         market=poll.market,
         source=poll.source,
@@ -277,26 +255,3 @@ def _result(
         poll=record,
         marks={**marks, **seen},
     )
-
-
-def _outcome(got: _Gathered) -> tuple[Outcome, str | None]:
-    """A failure's class when nothing came of the poll; partial when something did."""
-    if got.failures:
-        return _class_of(got.failures[0]), str(got.failures[0])[:REASON_LIMIT]
-    notes = list(got.notes)
-    if got.rejected:
-        codes = sorted({row.reason for row in got.rejected})
-        notes.append(f"{len(got.rejected)} rows rejected: {', '.join(codes)}")
-    if not notes:
-        return "ok", None
-    is_empty = not got.ticks and not got.candles
-    outcome: Outcome = "wrong_content" if is_empty and got.rejected else "partial"
-    return outcome, "; ".join(notes)[:REASON_LIMIT]
-
-
-def _class_of(error: MarketError) -> Outcome:
-    if isinstance(error, ToldToWaitError):
-        return "told_to_wait"
-    if isinstance(error, TransientMarketError):
-        return "transient"
-    return "permanent" if isinstance(error, PermanentMarketError) else "wrong_content"

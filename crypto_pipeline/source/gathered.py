@@ -1,0 +1,57 @@
+"""What a poll has gathered so far, and the class of what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from crypto_pipeline.contract.candle import Candle
+from crypto_pipeline.contract.poll import Outcome, Rejected
+from crypto_pipeline.contract.tick import Tick
+from crypto_pipeline.errors import (
+    MarketError,
+    PermanentMarketError,
+    ToldToWaitError,
+    TransientMarketError,
+)
+
+REASON_LIMIT = 2000
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What has come in so far; `failures` are of requests, `notes` of anything short of whole."""
+
+    ticks: list[Tick] = field(default_factory=list)
+    candles: list[Candle] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    failures: list[MarketError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    endpoint: str = ""
+    budget_used: int | None = None
+
+    def add_budget(self, used: int | None) -> None:
+        if used is not None:
+            self.budget_used = max(used, self.budget_used or 0)
+
+
+def outcome_of(got: Gathered) -> tuple[Outcome, str | None]:
+    """A failure's class when nothing came of the poll; partial when something did."""
+    if got.failures:
+        return _class_of(got.failures[0]), str(got.failures[0])[:REASON_LIMIT]
+    notes = list(got.notes)
+    if got.rejected:
+        codes = sorted({row.reason for row in got.rejected})
+        notes.append(f"{len(got.rejected)} rows rejected: {', '.join(codes)}")
+    if not notes:
+        return "ok", None
+    is_empty = not got.ticks and not got.candles
+    outcome: Outcome = "wrong_content" if is_empty and got.rejected else "partial"
+    return outcome, "; ".join(notes)[:REASON_LIMIT]
+
+
+def _class_of(error: MarketError) -> Outcome:
+    if isinstance(error, ToldToWaitError):
+        return "told_to_wait"
+    if isinstance(error, TransientMarketError):
+        return "transient"
+    return "permanent" if isinstance(error, PermanentMarketError) else "wrong_content"
