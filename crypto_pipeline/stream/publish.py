@@ -144,7 +144,7 @@ class Publisher:
                 raise self._refused(message, error) from error
             except KafkaError as error:
                 left.append(message)
-                reason = str(error)
+                reason = reason or str(error)
         if left:
             # Batches of this session that are still under way must not arrive after the re-send.
             self.close()

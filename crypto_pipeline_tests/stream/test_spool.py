@@ -136,6 +136,13 @@ def test_a_cut_at_any_byte_leaves_whole_records_and_is_said(messages: list[Outgo
     assert counts == set(range(len(messages)))
 
 
+def test_bytes_after_the_last_record_are_said_and_all_records_stay() -> None:
+    found = unpack(pack([FINAL], has_final=True) + b"xy")
+    assert found.fault == "2 bytes follow the last record"
+    assert found.messages == (FINAL,)
+    assert found.has_final
+
+
 @given(messages=MESSAGES, data=st.data())
 def test_any_changed_byte_leaves_a_prefix_and_is_said(
     messages: list[Outgoing], data: st.DataObject
