@@ -112,7 +112,7 @@ def _server_properties(settings: Settings) -> Path:
 
 
 def _java(settings: Settings, java: JavaHome) -> tuple[str, ...]:
-    """`-XX:TieredStopAtLevel=1` was measured: it starts faster and a laptop's load needs no more."""
+    """The first compiler alone: a laptop's load needs no more, and it leaves cores to Spark."""
     return (
         str(java.path),
         "-XX:TieredStopAtLevel=1",

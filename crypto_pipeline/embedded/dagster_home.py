@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+import grpc  # type: ignore[import-untyped]
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 from crypto_pipeline.embedded.launch import PROJECT_ROOT
 from crypto_pipeline.settings import Settings
 
+HEARTBEAT_SECONDS = 45
 WORKSPACE = """\
 load_from:
   - grpc_server:
@@ -45,4 +48,16 @@ def is_code_served(settings: Settings) -> bool:
 
 
 def is_daemon_alive(settings: Settings) -> bool:
-    return True
+    """Whether the daemon wrote a heartbeat lately; it has no port of its own to ask."""
+    database = folder(settings) / "history" / "runs.db"
+    if not database.exists():
+        return False
+    oldest = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=HEARTBEAT_SECONDS)
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            query = "SELECT count(*) FROM daemon_heartbeats WHERE timestamp > ?"
+            (count,) = connection.execute(query, (oldest.isoformat(sep=" "),)).fetchone()
+    except sqlite3.OperationalError:
+        # The first process to start makes the tables; until then there is nothing to ask.
+        return False
+    return bool(count)

@@ -50,10 +50,13 @@ def folder(settings: Settings) -> Path:
     return settings.state_dir / "jars"
 
 
+def laptop() -> tuple[Jar, ...]:
+    return tuple(jar for jar in read_lock() if jar.group in LAPTOP_GROUPS)
+
+
 def install_laptop(settings: Settings, *, console: Console) -> None:
     """Everything that the broker and the Spark server need, in their folders."""
-    wanted = [jar for jar in read_lock() if jar.group in LAPTOP_GROUPS]
-    install(wanted, folder(settings), console=console)
+    install(laptop(), folder(settings), console=console)
 
 
 def read_lock(file: Path = LOCK_FILE) -> tuple[Jar, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from crypto_pipeline.embedded import jars, java
+from crypto_pipeline.embedded import jars, java, preflight, up_lock
 from crypto_pipeline.embedded import services as stack
 from crypto_pipeline.errors import ServiceError
 from crypto_pipeline.settings import Settings, process_environment
@@ -28,7 +28,7 @@ def services(
     *,
     console: Console | None = None,
 ) -> Iterator[None]:
-    """Start what is named and does not run yet; stop only that, by process id.
+    """Start what is named, unless this folder's `make up` runs it; stop only that, by process id.
 
     with services(settings, ["broker", "spark"]):
         ...
@@ -37,7 +37,9 @@ def services(
     jars.install_laptop(settings, console=console or Console(stderr=True))
     stack.prepare(settings, home)
     wanted = [service for service in stack.table(settings, home) if service.name in names]
-    wanted = [service for service in wanted if not service.is_ready()]
+    if up_lock.is_held(settings):
+        wanted = [service for service in wanted if not service.is_ready()]
+    preflight.check_ports(wanted)
     started: list[subprocess.Popen[bytes]] = []
     try:
         for service in wanted:

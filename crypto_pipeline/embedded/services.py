@@ -18,27 +18,27 @@ SCRIPTS = Path(sys.executable).parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """`ports` maps the setting that changes a port to the port; `wave` groups parallel starts."""
+    """`ports` maps the setting that changes a port to the port.
+
+    It starts when everything in `after` is ready, and stops before them.
+    """
 
     name: str
     launch: Launch
     is_ready: Callable[[], bool]
     ports: dict[str, int]
-    wave: int
+    after: tuple[str, ...] = ()
     start_seconds: int = 120
     address: str = ""
 
 
 def table(settings: Settings, java: JavaHome) -> tuple[Service, ...]:
-    """Every service that this market needs. They stop in the reverse of this order."""
+    """Every service that this market needs."""
     simulated = () if settings.market == "live" else (_simulator(settings),)
-    return (
-        _broker(settings, java),
-        _spark(settings, java),
-        *simulated,
-        *_dagster(settings),
-        _dashboard(settings),
-    )
+    base = (_broker(settings, java), _spark(settings, java), *simulated)
+    # The daemon launches runs at once, and they would fail while one of these is still starting.
+    needed = (*(service.name for service in base), "code-server")
+    return (*base, *_dagster(settings, daemon_after=needed), _dashboard(settings))
 
 
 def prepare(settings: Settings, java: JavaHome) -> None:
@@ -70,7 +70,6 @@ def _broker(settings: Settings, java: JavaHome) -> Service:
             "KAFKA_PORT": settings.kafka_port,
             "KAFKA_CONTROLLER_PORT": settings.kafka_controller_port,
         },
-        wave=1,
         address=f"{broker.HOST}:{settings.kafka_port}",
     )
 
@@ -81,7 +80,6 @@ def _spark(settings: Settings, java: JavaHome) -> Service:
         launch=spark_server.launch(settings, java),
         is_ready=lambda: spark_server.is_ready(settings),
         ports={"SPARK_PORT": settings.spark_port},
-        wave=1,
         address=f"sc://localhost:{settings.spark_port}",
     )
 
@@ -92,12 +90,11 @@ def _simulator(settings: Settings) -> Service:
         launch=_python(settings, "-m", "crypto_pipeline.simulator"),
         is_ready=lambda: answers(settings.simulator_port, "/api/v3/time"),
         ports={"SIMULATOR_PORT": settings.simulator_port},
-        wave=1,
         address=f"http://127.0.0.1:{settings.simulator_port}",
     )
 
 
-def _dagster(settings: Settings) -> tuple[Service, ...]:
+def _dagster(settings: Settings, *, daemon_after: tuple[str, ...]) -> tuple[Service, ...]:
     """Code server, then daemon and web server, which both ask it for the graph."""
     home = dagster_home.folder(settings)
     workspace = ("-w", str(home / "workspace.yaml"))
@@ -114,7 +111,6 @@ def _dagster(settings: Settings) -> tuple[Service, ...]:
             ),
             is_ready=lambda: dagster_home.is_code_served(settings),
             ports={"CODE_SERVER_PORT": settings.code_server_port},
-            wave=2,
             address=f"127.0.0.1:{settings.code_server_port}",
         ),
         Service(
@@ -122,14 +118,14 @@ def _dagster(settings: Settings) -> tuple[Service, ...]:
             launch=_dagster_python(settings, "dagster._daemon", "run", *workspace),
             is_ready=lambda: dagster_home.is_daemon_alive(settings),
             ports={},
-            wave=3,
+            after=daemon_after,
         ),
         Service(
             name="dagster",
             launch=_dagster_python(settings, "dagster_webserver", *web, *workspace),
             is_ready=lambda: answers(settings.dagster_port, "/server_info"),
             ports={"DAGSTER_PORT": settings.dagster_port},
-            wave=3,
+            after=("code-server",),
             address=f"http://127.0.0.1:{settings.dagster_port}",
         ),
     )
@@ -147,7 +143,7 @@ def _dashboard(settings: Settings) -> Service:
         ),
         is_ready=lambda: answers(settings.dashboard_port, "/_stcore/health"),
         ports={"DASHBOARD_PORT": settings.dashboard_port},
-        wave=2,
+        after=("broker",),
         address=f"http://127.0.0.1:{settings.dashboard_port}",
     )
 

@@ -1,0 +1,16 @@
+"""Ask Linux to end a process when its parent dies, so that a killed `up` leaves nothing behind."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """SIGTERM on the parent's death; it survives exec. Elsewhere than on Linux it does nothing,
+    and the next start cleans up by the recorded process ids."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
