@@ -41,7 +41,7 @@ def once(traceback: bool) -> None:
 
     def run(settings: Settings, console: Console) -> int:
         decided = resolve(settings)
-        console.print(decided.reason, markup=False)
+        console.print(decided.why, markup=False)
         return one_cycle(decided.settings, console)
 
     _exit_with(run, traceback=traceback)

@@ -53,7 +53,9 @@ def once(settings: Settings, console: Console) -> int:
         stack.enter_context(services(settings, ["broker", "spark", "simulator"], console=console))
         ensure(settings)
         polled = ingest(settings)
-        cycle = run_cycle(open_pipeline(settings))
+        # Closed before the services stop: a client left open waits for a server that is gone.
+        pipeline = stack.enter_context(open_pipeline(settings))
+        cycle = run_cycle(pipeline)
         console.print(stage_grid(polled, cycle))
         console.print(price_grid(cycle.pipeline))
         console.print(f"One cycle in {cycle.seconds:.1f} s, books balanced: {cycle.balances}")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.gold.publication import summary_records
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
-from crypto_pipeline.lake.session import connect
+from crypto_pipeline.lake.session import connect, disconnect
+from crypto_pipeline.lake.table import Table
 from crypto_pipeline.predictions.publication import forecast_records
 from crypto_pipeline.predictions.schema import FORECASTS
 from crypto_pipeline.predictions.training import Training, train
-from crypto_pipeline.publication import Publication, Screen, open_screen
+from crypto_pipeline.publication import Position, Publication, Screen, open_screen
 from crypto_pipeline.run_stage import StageRun, StageRunner
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stage import Stage
@@ -35,6 +37,17 @@ class Pipeline:
     @property
     def lake(self) -> Lake:
         return self.runner.lake
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the producer and the channel to Spark; the server's session stays."""
+        self.screen.close()
+        disconnect(self.lake.spark)
 
     def run(self, stage: Stage) -> StageRun:
         """Run the next range; a stage on topics goes on until they are drained or BITES are done."""
@@ -60,17 +73,24 @@ class Pipeline:
         return train(self.lake, market_now=now)
 
     def publish_summary(self) -> Publication:
-        last = log.last_commit(self.lake.path(SUMMARY.primary))
         return self.screen.publish_summary(
-            batch=0 if last is None else last.batch, records=lambda: summary_records(self.lake)
+            at=self._position(SUMMARY.primary), records=lambda: summary_records(self.lake)
         )
 
     def publish_forecasts(self) -> Publication:
         now = (self.market_now() or datetime.now(UTC)) + timedelta(minutes=1)
-        last = log.last_commit(self.lake.path(FORECASTS))
         return self.screen.publish_forecasts(
-            batch=0 if last is None else last.batch,
+            at=self._position(FORECASTS),
             records=lambda after: forecast_records(self.lake, after_batch=after, market_now=now),
+        )
+
+    def _position(self, table: Table) -> Position:
+        state, last = (
+            log.open_table(self.lake.path(table)),
+            log.last_commit(self.lake.path(table)),
+        )
+        return Position(
+            table_id="" if state is None else state.id, batch=0 if last is None else last.batch
         )
 
     def publish_status(self) -> Publication:
@@ -89,7 +109,11 @@ def open_pipeline(settings: Settings) -> Pipeline:
     runner = StageRunner(
         lake=lake,
         read_ends=lambda: read_ends(settings, topics),
-        kafka_options={"kafka.bootstrap.servers": settings.kafka_address},
+        kafka_options={
+            "kafka.bootstrap.servers": settings.kafka_address,
+            # A consumer that has reached its end is closed only when its last fetch returns.
+            "kafka.fetch.max.wait.ms": "20",
+        },
     )
     return Pipeline(runner=runner, screen=open_screen(settings))
 

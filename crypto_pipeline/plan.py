@@ -57,10 +57,16 @@ def batch_ranges(
     after = 0 if last is None else int(last.ranges["batches"]["to"])
     if upstream is None or upstream.batch <= after:
         return None
-    return {
+    ranges = {
         "batches": {"table": stage.reads[0].key, "after": after, "to": upstream.batch},
         "pinned": {},
     }
+    if upstream.batch == after + 1:
+        # One batch: what it holds is in its own commit.
+        ranges["batches"]["rows"] = {
+            table.key: upstream.outputs.get(table.key, [0, None, None]) for table in stage.reads
+        }
+    return ranges
 
 
 def topic_ranges(last: CommitRecord | None, ends: TopicEnds, bite: int) -> dict[str, Any] | None:

@@ -44,6 +44,18 @@ class Publication:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where a table stands: its id, which a table made anew does not share, and its last batch."""
+
+    table_id: str
+    batch: int
+
+
+class ClosingPublisher(MessagePublisher, Protocol):
+    def close(self) -> None: ...
+
+
 class ForecastSource(Protocol):
     @property
     def records(self) -> list[dict[str, Any]]: ...
@@ -53,33 +65,37 @@ class ForecastSource(Protocol):
 
 @dataclass(frozen=True)
 class Screen:
-    """Writes the three topics of the screen; `last_batch(topic)` is the newest batch on one."""
+    """Writes the three topics of the screen; `newest(topic)` is the last record on one."""
 
-    publisher: MessagePublisher
-    last_batch: Callable[[str], int]
+    publisher: ClosingPublisher
+    newest: Callable[[str], Mapping[str, Any]]
+
+    def close(self) -> None:
+        self.publisher.close()
 
     def publish_summary(
-        self, *, batch: int, records: Callable[[], list[dict[str, Any]]]
+        self, *, at: Position, records: Callable[[], list[dict[str, Any]]]
     ) -> Publication:
         """Send the summary as it stands, unless the topic shows this batch already."""
         started = time.perf_counter()
-        if batch <= self.last_batch(topic.SUMMARY.name):
-            return _nothing(batch, started)
-        rows = records()
+        if at.batch <= self._shown(topic.SUMMARY.name, at):
+            return _nothing(at.batch, started)
+        rows = [{**row, "table_id": at.table_id} for row in records()]
         self._send(topic.SUMMARY.name, rows, key=lambda r: f"{r['source']}|{r['symbol']}")
-        return _sent(rows, batch, started)
+        return _sent(rows, at.batch, started)
 
     def publish_forecasts(
-        self, *, batch: int, records: Callable[[int], ForecastSource]
+        self, *, at: Position, records: Callable[[int], ForecastSource]
     ) -> Publication:
         """Send the forecasts of the batches that the topic does not show yet."""
         started = time.perf_counter()
-        last = self.last_batch(topic.FORECASTS.name)
-        if batch <= last:
-            return _nothing(batch, started)
+        last = self._shown(topic.FORECASTS.name, at)
+        if at.batch <= last:
+            return _nothing(at.batch, started)
         found = records(last)
-        self._send(topic.FORECASTS.name, found.records, key=_forecast_key)
-        return _sent(found.records, batch, started, passed=found.passed)
+        rows = [{**row, "table_id": at.table_id} for row in found.records]
+        self._send(topic.FORECASTS.name, rows, key=_forecast_key)
+        return _sent(rows, at.batch, started, passed=found.passed)
 
     def publish_status(self, runs: Mapping[str, StageRun], *, market: MarketKind) -> Publication:
         """Send what each stage did last; a stage that found nothing new sends nothing."""
@@ -88,6 +104,11 @@ class Screen:
         rows = [_report(run, market, now) for run in runs.values() if not run.is_empty]
         self._send(topic.STATUS.name, rows, key=lambda r: str(r["stage"]))
         return _sent(rows, max((r["batch"] for r in rows), default=0), started)
+
+    def _shown(self, name: str, at: Position) -> int:
+        """The batch that the topic shows; 0 when its records are of another table."""
+        record = self.newest(name)
+        return int(record.get("batch", 0)) if record.get("table_id") == at.table_id else 0
 
     def _send(
         self, name: str, rows: list[dict[str, Any]], *, key: Callable[[dict[str, Any]], str]
@@ -100,24 +121,24 @@ def open_screen(settings: Settings) -> Screen:
     """A screen on the broker of the settings; connects at the first use."""
     return Screen(
         publisher=Publisher(settings),
-        last_batch=lambda name: newest_batch(settings, name),
+        newest=lambda name: newest_record(settings, name),
     )
 
 
-def newest_batch(settings: Settings, name: str) -> int:
-    """The batch named by the last record of a one-partition topic; 0 when it is empty."""
+def newest_record(settings: Settings, name: str) -> Mapping[str, Any]:
+    """The last record of a one-partition topic; empty when it has none."""
     place = TopicPartition(name, 0)
     with closing(open_consumer(settings)) as consumer:
         consumer.assign([place])
         end = consumer.end_offsets([place])[place]
         start = consumer.beginning_offsets([place])[place]
         if end <= start:
-            return 0
+            return {}
         consumer.seek(place, end - 1)
         found = consumer.poll(timeout_ms=FETCH_MS, max_records=1)
         for records in found.values():
-            return int(json.loads(records[-1].value).get("batch", 0))
-    return 0
+            return dict(json.loads(records[-1].value))
+    return {}
 
 
 def _forecast_key(record: dict[str, Any]) -> str:

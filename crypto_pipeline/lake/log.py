@@ -21,13 +21,18 @@ HISTORY_STEPS = (5, 50, 500, None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitRecord:
-    """What a stage wrote into the commit, and the table version that it got."""
+    """What a stage wrote into the commit, and the table version that it got.
+
+    `outputs` holds, for each table of the batch, its new rows and their first and last fact time
+    in epoch seconds, so that the next stage knows its range without a query.
+    """
 
     stage: str
     batch: int
     write_id: str
     ranges: dict[str, Any]
     counts: dict[str, int]
+    outputs: dict[str, list[Any]]
     code_version: str
     version: int = -1
     rows_written: int = -1
@@ -41,6 +46,7 @@ class CommitRecord:
                 "write_id": self.write_id,
                 "ranges": self.ranges,
                 "counts": self.counts,
+                "outputs": self.outputs,
                 "code_version": self.code_version,
             },
             separators=(",", ":"),
@@ -49,6 +55,9 @@ class CommitRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableState:
+    """`id` is Delta's own: a table made anew has another."""
+
+    id: str
     version: int
     properties: dict[str, str]
     columns: tuple[tuple[str, str], ...]
@@ -62,9 +71,11 @@ def open_table(path: str) -> TableState | None:
         return None
     schema = StructType.fromJson(json.loads(table.schema().to_json()))
     columns = tuple((f.name, f.dataType.simpleString()) for f in schema.fields)
+    metadata = table.metadata()
     return TableState(
+        id=str(metadata.id),
         version=table.version(),
-        properties=dict(table.metadata().configuration),
+        properties=dict(metadata.configuration),
         columns=columns,
     )
 
@@ -112,6 +123,7 @@ def read_entry(entry: dict[str, Any]) -> CommitRecord | None:
         write_id=data["write_id"],
         ranges=data["ranges"],
         counts=data["counts"],
+        outputs=data["outputs"],
         code_version=data["code_version"],
         version=int(entry["version"]),
         rows_written=int(metrics.get("numOutputRows", -1)),

@@ -39,6 +39,16 @@ def connect(settings: Settings, *, role: str = WRITER) -> SparkSession:
     )
 
 
+def disconnect(spark: SparkSession) -> None:
+    """Close the channel and leave the session on the server, so that its id can be used again.
+
+    A client that is left open asks the server once more when Python ends, and waits for
+    minutes when the server is gone by then.
+    """
+    spark.release_session_on_close = False  # type: ignore[attr-defined]
+    spark.stop()
+
+
 def session_id(settings: Settings, *, role: str, generation: int) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{settings.lake_root}|{role}|{generation}"))
 

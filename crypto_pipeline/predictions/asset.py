@@ -23,6 +23,7 @@ from crypto_pipeline.stages import PREDICTIONS, VOLATILITY
     name="training",
     specs=[table_spec(MODELS, deps=[asset_key(VOLATILITY.primary)], reads=(VOLATILITY.primary,))],
     pool=LAKE_POOL,
+    op_tags={"dagster/priority": "2"},
 )
 def training(lake: LakeResource) -> dg.MaterializeResult:
     done = lake.train()
@@ -42,6 +43,8 @@ def training(lake: LakeResource) -> dg.MaterializeResult:
     specs=stage_specs(PREDICTIONS, deps=[asset_key(MODELS)]),
     check_specs=[books_check(PREDICTIONS)],
     pool=LAKE_POOL,
+    # The forecast is what the minute waits for: it goes before the summary.
+    op_tags={"dagster/priority": "2"},
 )
 def predictions_stage(
     lake: LakeResource,

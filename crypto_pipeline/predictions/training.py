@@ -77,6 +77,7 @@ def _keep(
         write_id=str(uuid.uuid4()),
         ranges={"trained_through": market_now.isoformat(), "input_version": input_version},
         counts={"fits": len(fits)},
+        outputs={},
         code_version=VERSION,
     )
     frame = lake.spark.createDataFrame(rows, MODELS.schema)

@@ -30,9 +30,11 @@ def records(kafka: DataFrame, given: StageInput) -> DataFrame:
 
 
 def run(given: StageInput) -> StageResult:
-    rows = records(given.new["kafka"], given)
+    # The count and the write would each fetch the range from the broker.
+    rows = records(given.new["kafka"], given).cache()
     return StageResult(
         classified=(rows.withColumn("outcome", F.lit("accepted")),),
         outputs={RECORDS.key: conform(rows, RECORDS, batch=given.batch)},
         equations={"accepted": RECORDS.key},
+        cached=(rows,),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cached_property
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.errors import BooksError
@@ -23,9 +23,18 @@ BOOKS_CHECK = "books_balance"
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Opens the Spark session on first use and keeps it for the run; settings come at run time."""
 
-    @cached_property
+    _open: Pipeline | None = PrivateAttr(default=None)
+
+    @property
     def _pipeline(self) -> Pipeline:
-        return open_pipeline(settings_module.load())
+        if self._open is None:
+            self._open = open_pipeline(settings_module.load())
+        return self._open
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
     def materialize(self, stage: Stage) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         """Run one range of the stage; one result a table, the books as a check on the primary."""

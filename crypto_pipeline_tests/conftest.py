@@ -1,0 +1,109 @@
+"""What every test may ask for: recorded data, free ports, a broker, a Spark server.
+
+Servers are started once a session, on free ports of 127.0.0.1, and stopped by process id. With
+REQUIRE_ALL=1 (as in CI) a test that would be skipped for a missing part fails instead.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from crypto_pipeline import settings as settings_module
+from crypto_pipeline.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+_numbers = itertools.count()
+
+
+def missing(reason: str) -> None:
+    """Skip with a reason, or fail with it where everything is required."""
+    if os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of recorded market data; absent outside our own checkouts, so never required."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the recorded market data is not beside this checkout")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def make_settings(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., Settings]:
+    """Settings in a fresh state folder on free ports; options are settings by name."""
+
+    def make(**options: str) -> Settings:
+        state = tmp_path_factory.mktemp("state")
+        ports = {
+            name: str(free_port())
+            for name in (
+                "KAFKA_PORT",
+                "KAFKA_CONTROLLER_PORT",
+                "SPARK_PORT",
+                "SIMULATOR_PORT",
+                "DAGSTER_PORT",
+                "CODE_SERVER_PORT",
+                "DASHBOARD_PORT",
+            )
+        }
+        values = {"STATE_DIR": str(state), "MARKET": "simulated", **ports, **options}
+        return settings_module.load(values, env_file=state / "no.env")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def broker(make_settings: Callable[..., Settings]) -> Iterator[Settings]:
+    """Settings whose Kafka is a real broker, running."""
+    from crypto_pipeline.embedded.running import services
+
+    settings = make_settings()
+    with services(settings, ["broker"]):
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def servers(broker: Settings) -> Iterator[Settings]:
+    """The broker's settings, with a real Spark Connect server beside it."""
+    from crypto_pipeline.embedded.running import services
+    from crypto_pipeline.stream.topics import ensure
+
+    with services(broker, ["spark"]):
+        ensure(broker)
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def spark(servers: Settings) -> Iterator[object]:
+    """The one Spark session of the tests, through Connect as in production."""
+    from crypto_pipeline.lake.session import connect, disconnect
+
+    session = connect(servers, role="tests")
+    yield session
+    disconnect(session)
+
+
+@pytest.fixture
+def lake(spark: object, tmp_path: Path) -> object:
+    """An empty lake in a folder of its own."""
+    from crypto_pipeline.lake.location import Lake
+
+    return Lake(spark=spark, root=str(tmp_path / "lake"), market="simulated")  # type: ignore[arg-type]
