@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from crypto_pipeline.errors import PipelineError
 from crypto_pipeline.settings import Settings
 
 USER_ERROR = 2
+INTERRUPTED = 130
 
 
 @click.group()
@@ -40,6 +42,8 @@ def once(traceback: bool) -> None:
     from crypto_pipeline.source.market import resolve
 
     def run(settings: Settings, console: Console) -> int:
+        # A SIGTERM must unwind, or the services that were started would stay.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         decided = resolve(settings)
         console.print(decided.why, markup=False)
         return one_cycle(decided.settings, console)
@@ -56,6 +60,9 @@ def _exit_with(action: Callable[[Settings, Console], int], *, traceback: bool) -
             raise
         Console(stderr=True).print(f"{error}", markup=False, highlight=False, soft_wrap=True)
         code = USER_ERROR
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Stopped before the end.")
+        code = INTERRUPTED
     sys.exit(code)
 
 
