@@ -66,7 +66,7 @@ class TableState:
 def open_table(path: str) -> TableState | None:
     """The table's newest version, properties and columns; None when there is no table."""
     try:
-        table = DeltaTable(path, without_files=True)
+        table = DeltaTable(path)
     except TableNotFoundError:
         return None
     schema = StructType.fromJson(json.loads(table.schema().to_json()))
@@ -86,7 +86,7 @@ def last_commit(path: str) -> CommitRecord | None:
     Raises LakeError when our transactions are there but every entry of ours has been cleaned up.
     """
     try:
-        table = DeltaTable(path, without_files=True)
+        table = DeltaTable(path)
     except TableNotFoundError:
         return None
     for limit in HISTORY_STEPS:

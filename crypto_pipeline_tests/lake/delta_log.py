@@ -1,0 +1,57 @@
+"""Delta tables written without a JVM: commits of ours, and commits of maintenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+from crypto_pipeline.lake import log
+from crypto_pipeline.lake.log import CommitRecord
+
+ROWS = pa.table({"n": [1, 2, 3]})
+
+
+def record(
+    batch: int,
+    *,
+    ranges: Mapping[str, Any] | None = None,
+    outputs: Mapping[str, list[Any]] | None = None,
+    write_id: str = "w",
+) -> CommitRecord:
+    return CommitRecord(
+        stage="bronze",
+        batch=batch,
+        write_id=write_id,
+        ranges=dict(ranges or {"batches": {"after": batch - 1, "to": batch}, "pinned": {}}),
+        counts={"in": 3},
+        outputs=dict(outputs or {}),
+        code_version="test",
+    )
+
+
+def write_commit(path: Path | str, commit: CommitRecord) -> None:
+    """One commit with our metadata and transaction, as Spark writes it."""
+    place = str(path)
+    write_deltalake(
+        place,
+        ROWS,
+        mode="append",
+        commit_properties=CommitProperties(
+            custom_metadata={"userMetadata": commit.user_metadata()},
+            app_transactions=[Transaction(log.app_id(place), commit.batch)],
+        ),
+    )
+
+
+def write_foreign(path: Path | str, times: int = 1) -> None:
+    """Commits without our metadata, as maintenance leaves them."""
+    for _ in range(times):
+        write_deltalake(str(path), ROWS, mode="append")
+
+
+def compact(path: Path | str) -> None:
+    DeltaTable(str(path)).optimize.compact()
