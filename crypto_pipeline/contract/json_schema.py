@@ -1,0 +1,135 @@
+"""The published shape of each record: JSON Schema, for readers who do not run our code.
+
+Unknown fields are always allowed: a newer writer may add one within a schema version.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from crypto_pipeline.contract.message import MARKET_KINDS, SCHEMA_VERSION
+from crypto_pipeline.contract.poll import BODY_LIMIT, Outcome
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string", "minLength": 1}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+FLAG: Schema = {"type": "boolean"}
+ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+SYMBOL: Schema = {"type": "string", "pattern": "^[A-Z0-9]{1,20}-[A-Z0-9]{2,10}$"}
+TIME: Schema = {
+    "type": "string",
+    "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$",
+    "description": "ISO-8601, UTC, microseconds",
+}
+DECIMAL: Schema = {
+    "type": "string",
+    "pattern": r"^-?\d{1,20}(\.\d{1,18})?$",
+    "description": "Decimal text without an exponent; at most 20 digits and 18 places",
+}
+
+
+def tick_schema() -> Schema:
+    """One poll of one instrument."""
+    return _record(
+        "tick",
+        {
+            "symbol": SYMBOL,
+            "poll_at": TIME,
+            "observed_at": TIME,
+            "event_at": _or_null(TIME),
+            "price": DECIMAL,
+            **{
+                name: _or_null(DECIMAL)
+                for name in (
+                    *("bid", "ask", "bid_size", "ask_size"),
+                    *("open_24h", "high_24h", "low_24h", "volume_24h", "quote_volume_24h"),
+                )
+            },
+            "trades_24h": _or_null(COUNT),
+            "mark": _or_null({"type": "string"}),
+            "is_unchanged": FLAG,
+            "endpoint": TEXT,
+            "record": {"type": "string", "description": "The venue's own text"},
+        },
+    )
+
+
+def candle_schema() -> Schema:
+    """One closed minute of an exchange."""
+    return _record(
+        "candle",
+        {
+            "symbol": SYMBOL,
+            "open_at": TIME,
+            "observed_at": TIME,
+            "event_at": _or_null(TIME),
+            **dict.fromkeys(("open", "high", "low", "close", "volume"), DECIMAL),
+            "quote_volume": _or_null(DECIMAL),
+            "trades": _or_null(COUNT),
+            "is_backfill": FLAG,
+            "endpoint": TEXT,
+            "record": {"type": "string", "description": "The venue's own text"},
+        },
+    )
+
+
+def poll_schema() -> Schema:
+    """One venue and minute; served = published + unchanged + rejected."""
+    return _record(
+        "poll",
+        {
+            "poll_at": TIME,
+            "started_at": TIME,
+            "ended_at": TIME,
+            "endpoint": TEXT,
+            "purpose": {"enum": ["minute", "history"]},
+            "outcome": {"enum": list(get_args(Outcome))},
+            "reason": _or_null({"type": "string"}),
+            "symbols_asked": {"type": "array", "items": SYMBOL},
+            **dict.fromkeys(("served", "published", "unchanged", "rejected", "candles"), COUNT),
+            "budget_used": _or_null(COUNT),
+        },
+    )
+
+
+def rejected_schema() -> Schema:
+    """A body or row that yields no tick and no candle."""
+    return _record(
+        "rejected",
+        {
+            "poll_at": TIME,
+            "observed_at": TIME,
+            "endpoint": TEXT,
+            "reason": TEXT,
+            "detail": {"type": "string"},
+            "body": {"type": "string", "maxLength": BODY_LIMIT},
+            "is_cut": FLAG,
+        },
+    )
+
+
+def _record(kind: str, own: Schema) -> Schema:
+    fields = {
+        "schema_version": {"const": SCHEMA_VERSION},
+        "kind": {"const": kind},
+        "id": ID,
+        "market": {"enum": list(MARKET_KINDS)},
+        "source": TEXT,
+        "venue": TEXT,
+        **own,
+    }
+    return {
+        "$schema": DIALECT,
+        "title": kind,
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
+        "additionalProperties": True,
+    }
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
