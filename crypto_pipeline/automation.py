@@ -22,7 +22,7 @@ UNFINISHED = [
 
 ingestion = dg.define_asset_job(
     INGESTION_JOB,
-    selection=dg.AssetSelection.keys(
+    selection=dg.AssetSelection.assets(
         ["stream", "market_ticks"],
         ["stream", "market_candles"],
         ["stream", "market_polls"],
@@ -35,7 +35,7 @@ ingestion = dg.define_asset_job(
 lake_cycle = dg.define_asset_job(
     CYCLE_JOB,
     selection=dg.AssetSelection.groups("raw", "bronze", "silver", "gold", "predictions")
-    | dg.AssetSelection.keys(
+    | dg.AssetSelection.assets(
         ["stream", "market_summary"],
         ["stream", "market_forecasts"],
         ["stream", "pipeline_status"],

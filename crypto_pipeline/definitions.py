@@ -24,7 +24,7 @@ SLOW = dg.AssetKey(["predictions", "models"])
 @dg.definitions
 def defs() -> dg.Definitions:
     found = dg.Definitions(
-        assets=[*dg.load_assets_from_modules(STAGE_MODULES), DASHBOARD],
+        assets=[stream.market_api, *dg.load_assets_from_modules(STAGE_MODULES), DASHBOARD],
         jobs=[automation.ingestion, automation.lake_cycle],
         schedules=[automation.every_minute],
         sensors=[automation.completed_polls],

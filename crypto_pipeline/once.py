@@ -88,7 +88,8 @@ def price_grid(pipeline: Pipeline) -> Grid:
     path = pipeline.lake.path
     query = f"""
         SELECT c.symbol, max_by(c.close, c.minute_at) AS close, max(c.minute_at) AS at,
-               max_by(f.volatility, f.origin_at) AS volatility, max_by(f.model, f.origin_at) AS model
+               max_by(f.volatility, f.origin_at) AS volatility,
+               max_by(f.model, f.origin_at) AS model
         FROM delta.`{path(CANDLES.primary)}` c
         LEFT JOIN delta.`{path(PREDICTIONS.primary)}` f
           ON f.source = c.source AND f.symbol = c.symbol AND f.is_served

@@ -50,7 +50,7 @@ class Pipeline:
         disconnect(self.lake.spark)
 
     def run(self, stage: Stage) -> StageRun:
-        """Run the next range; a stage on topics goes on until they are drained or BITES are done."""
+        """Run the next range; a stage on topics goes on until they are drained or BITES done."""
         run = self.runner.run(stage)
         for _ in range(BITES - 1 if stage.topics and not run.is_empty else 0):
             further = self.runner.run(stage)

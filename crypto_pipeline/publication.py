@@ -6,15 +6,11 @@ elsewhere and a lost acknowledgement only repeats records that readers know by t
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
-
-from kafka import TopicPartition
 
 from crypto_pipeline.contract import topic
 from crypto_pipeline.contract.message import (
@@ -27,11 +23,10 @@ from crypto_pipeline.contract.message import (
 )
 from crypto_pipeline.run_stage import StageRun
 from crypto_pipeline.settings import Settings
-from crypto_pipeline.stream.connection import open_consumer
+from crypto_pipeline.stream.newest import newest_record
 from crypto_pipeline.stream.publish import MessagePublisher, Outgoing, Publisher
 
 DEADLINE_SECONDS = 20.0
-FETCH_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,22 +118,6 @@ def open_screen(settings: Settings) -> Screen:
         publisher=Publisher(settings),
         newest=lambda name: newest_record(settings, name),
     )
-
-
-def newest_record(settings: Settings, name: str) -> Mapping[str, Any]:
-    """The last record of a one-partition topic; empty when it has none."""
-    place = TopicPartition(name, 0)
-    with closing(open_consumer(settings)) as consumer:
-        consumer.assign([place])
-        end = consumer.end_offsets([place])[place]
-        start = consumer.beginning_offsets([place])[place]
-        if end <= start:
-            return {}
-        consumer.seek(place, end - 1)
-        found = consumer.poll(timeout_ms=FETCH_MS, max_records=1)
-        for records in found.values():
-            return dict(json.loads(records[-1].value))
-    return {}
 
 
 def _forecast_key(record: dict[str, Any]) -> str:

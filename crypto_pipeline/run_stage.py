@@ -81,7 +81,7 @@ class StageRun:
 
 @dataclass(frozen=True)
 class StageRunner:
-    """Runs stages on one lake; `read_ends` and `kafka_options` are for the stage that reads topics."""
+    """Runs stages on one lake; `read_ends` and `kafka_options` serve the stage on topics."""
 
     lake: Lake
     read_ends: ReadEnds
@@ -210,7 +210,7 @@ class StageRunner:
     def _commit(
         self, stage: Stage, plan: Plan, result: StageResult, counts: Counts
     ) -> dict[str, CommitRecord]:
-        """Sides first, together, and only with rows; the primary last and always: it has the range."""
+        """Sides first, together, only with rows; the primary last and always: it has the range."""
         sides = [
             table
             for table in stage.sides
@@ -327,7 +327,7 @@ def check_books(stage: Stage, rows_in: int, counts: Counts, result: StageResult)
     if rows_in != sum(counts.outcomes.values()):
         raise BooksError(
             f"Stage {stage.name} read {rows_in} rows and accounts for {dict(counts.outcomes)}. "
-            "Nothing was written. Run the stage again; if it stays, keep the raw table and report it."
+            "Nothing was written. Run the stage again; if it stays, keep the raw table and tell us."
         )
     for key in set(result.equations.values()):
         expected = sum(
@@ -379,7 +379,7 @@ def topic_rows(ranges: Mapping[str, Any]) -> int:
 
 
 def _as_planned(stage: Stage, plan: Plan, table: Table, frame: DataFrame) -> DataFrame:
-    """Own rows of this batch are unseen (an attempt that died left them); inputs end with the range."""
+    """Own rows of this batch, left by a dead attempt, are unseen; inputs end with the range."""
     if table in stage.outputs:
         return frame.where(F.col("batch") < F.lit(plan.batch))
     if table in stage.reads:

@@ -17,5 +17,5 @@ from crypto_pipeline.stages import BRONZE
     check_specs=[books_check(BRONZE)],
     pool=LAKE_POOL,
 )
-def bronze_stage(lake: LakeResource) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+def bronze_stage(lake: LakeResource) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     yield from lake.materialize(BRONZE)

@@ -84,7 +84,7 @@ class PollRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """A body or row that yields no tick and no candle, kept verbatim up to `BODY_LIMIT` characters."""
+    """A body or row without a tick or candle, kept verbatim up to `BODY_LIMIT` characters."""
 
     market: MarketKind
     source: str

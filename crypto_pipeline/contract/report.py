@@ -23,7 +23,7 @@ class RecentMinute(TypedDict):
 
 
 class SummaryRecord(TypedDict):
-    """`market.summary`, key `source|symbol`: one source and symbol, now. Returns are log returns."""
+    """`market.summary`, key `source|symbol`: one source and symbol, now; log returns."""
 
     schema_version: int
     kind: Literal["summary"]

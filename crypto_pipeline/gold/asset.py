@@ -11,7 +11,7 @@ from crypto_pipeline.resources.lake import LakeResource, asset_key, publication_
 from crypto_pipeline.resources.specs import LAKE_POOL, books_check, stage_specs, topic_spec
 from crypto_pipeline.stages import CANDLES, SUMMARY, VOLATILITY
 
-Results = Iterator[dg.MaterializeResult | dg.AssetCheckResult]
+Results = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]
 
 
 @dg.multi_asset(
@@ -56,5 +56,5 @@ def summary_stage(lake: LakeResource) -> Results:
     ],
     pool=LAKE_POOL,
 )
-def publish_summary(lake: LakeResource) -> dg.MaterializeResult:
+def publish_summary(lake: LakeResource) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(metadata=publication_metadata(lake.publish_summary()))

@@ -32,7 +32,7 @@ def from_exchange(candles: DataFrame) -> DataFrame:
 
 
 def from_ticks(ticks: DataFrame) -> DataFrame:
-    """A snapshot taken at the end of a minute as that minute's sampled candle: four equal prices."""
+    """A snapshot at the end of a minute as that minute's sampled candle: four equal prices."""
     at = F.col("poll_at") - F.expr("INTERVAL 1 MINUTE")
     prices = [F.col("price").alias(name) for name in ("open", "high", "low", "close")]
     return ticks.select(

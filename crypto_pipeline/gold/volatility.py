@@ -130,7 +130,7 @@ def _measures() -> list[Column]:
         annualised(parkinson, minutes=1).alias("parkinson_1h"),
         # The estimator can fall below zero when a candle opens at one end and closes at the other.
         annualised(F.greatest(garman_klass, F.lit(0.0)), minutes=1).alias("garman_klass_1h"),
-        "atr_14",
+        F.col("atr_14"),
         F.col("middle").alias("bollinger_middle"),
         (F.col("middle") + 2 * F.col("deviation")).alias("bollinger_upper"),
         (F.col("middle") - 2 * F.col("deviation")).alias("bollinger_lower"),

@@ -25,7 +25,7 @@ from crypto_pipeline.stages import PREDICTIONS, VOLATILITY
     pool=LAKE_POOL,
     op_tags={"dagster/priority": "2"},
 )
-def training(lake: LakeResource) -> dg.MaterializeResult:
+def training(lake: LakeResource) -> dg.MaterializeResult[None]:
     done = lake.train()
     rows = {str(fit.horizon_minutes): fit.rows for fit in done.fits}
     return dg.MaterializeResult(
@@ -48,7 +48,7 @@ def training(lake: LakeResource) -> dg.MaterializeResult:
 )
 def predictions_stage(
     lake: LakeResource,
-) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     yield from lake.materialize(PREDICTIONS)
 
 
@@ -64,7 +64,7 @@ def predictions_stage(
     ],
     pool=LAKE_POOL,
 )
-def publish_forecasts(lake: LakeResource) -> dg.MaterializeResult:
+def publish_forecasts(lake: LakeResource) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(metadata=publication_metadata(lake.publish_forecasts()))
 
 
@@ -83,5 +83,5 @@ def publish_forecasts(lake: LakeResource) -> dg.MaterializeResult:
     ],
     pool=LAKE_POOL,
 )
-def publish_status(lake: LakeResource) -> dg.MaterializeResult:
+def publish_status(lake: LakeResource) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(metadata=publication_metadata(lake.publish_status()))

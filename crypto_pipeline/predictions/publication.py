@@ -22,7 +22,7 @@ class ForecastRecords:
 
 
 def forecast_records(lake: Lake, *, after_batch: int, market_now: datetime) -> ForecastRecords:
-    """Forecasts of the batches after `after_batch`; one whose target lies behind is only counted."""
+    """Forecasts of the batches after `after_batch`; one whose target has passed is counted."""
     found = (
         lake.read(FORECASTS)
         .where(F.col("batch") > after_batch)

@@ -18,5 +18,5 @@ from crypto_pipeline.stream.asset_names import INGESTED_ASSETS
     check_specs=[books_check(RAW)],
     pool=LAKE_POOL,
 )
-def raw_stage(lake: LakeResource) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+def raw_stage(lake: LakeResource) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     yield from lake.materialize(RAW)

@@ -36,7 +36,9 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._open.close()
             self._open = None
 
-    def materialize(self, stage: Stage) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    def materialize(
+        self, stage: Stage
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Run one range of the stage; one result a table, the books as a check on the primary."""
         try:
             run = self._pipeline.run(stage)
@@ -66,7 +68,7 @@ def asset_key(table: Table) -> dg.AssetKey:
 
 def describe(run: StageRun, table: Table) -> dict[str, dg.MetadataValue]:
     """What a materialisation shows: rows, range, version, seconds and where they went."""
-    metadata = {
+    metadata: dict[str, dg.MetadataValue] = {
         "dagster/row_count": dg.MetadataValue.int(run.rows_out.get(table.key, 0)),
         "rows_in": dg.MetadataValue.int(run.rows_in),
         "outcomes": dg.MetadataValue.json(dict(run.outcomes)),

@@ -17,5 +17,5 @@ from crypto_pipeline.stages import SILVER
     check_specs=[books_check(SILVER)],
     pool=LAKE_POOL,
 )
-def silver_stage(lake: LakeResource) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+def silver_stage(lake: LakeResource) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     yield from lake.materialize(SILVER)
