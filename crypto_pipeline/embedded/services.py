@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from crypto_pipeline.embedded import broker, dagster_home, spark_server
 from crypto_pipeline.embedded.java import JavaHome
@@ -29,6 +30,7 @@ class Service:
     ports: dict[str, int]
     after: tuple[str, ...] = ()
     start_seconds: int = 120
+    stop_signal: Literal["TERM", "INT"] = "TERM"
     address: str = ""
 
 
@@ -111,6 +113,7 @@ def _dagster(settings: Settings, *, daemon_after: tuple[str, ...]) -> tuple[Serv
             ),
             is_ready=lambda: dagster_home.is_code_served(settings),
             ports={"CODE_SERVER_PORT": settings.code_server_port},
+            stop_signal="INT",
             address=f"127.0.0.1:{settings.code_server_port}",
         ),
         Service(

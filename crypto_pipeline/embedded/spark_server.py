@@ -7,6 +7,7 @@ wheel's Java leaves out. Every setting travels as a system property, the token b
 from __future__ import annotations
 
 import secrets
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -48,6 +49,11 @@ appender.console.layout.pattern=%d{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}{UTC} %p %c{1} %
 rootLogger.level=WARN
 rootLogger.appenderRefs=console
 rootLogger.appenderRef.console.ref=console
+loggers=native,conf
+logger.native.name=org.apache.hadoop.util.NativeCodeLoader
+logger.native.level=ERROR
+logger.conf.name=org.apache.spark.SparkConf
+logger.conf.level=ERROR
 """
 
 
@@ -89,6 +95,11 @@ def prepare(settings: Settings) -> None:
     if settings.spark_token_setting is None and not settings.spark_token_file.exists():
         settings.spark_token_file.touch(mode=0o600)
         settings.spark_token_file.write_text(secrets.token_urlsafe(32))
+
+
+def clear_scratch(settings: Settings) -> None:
+    """Remove what a killed server left; only while none runs."""
+    shutil.rmtree(settings.state_dir / "spark-local", ignore_errors=True)
 
 
 def launch(settings: Settings, java: JavaHome) -> Launch:

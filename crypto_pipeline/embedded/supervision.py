@@ -51,7 +51,7 @@ autostart=false
 autorestart=true
 startsecs=5
 startretries=4
-stopsignal=TERM
+stopsignal={stop_signal}
 stopwaitsecs={stop_seconds}
 stopasgroup=true
 killasgroup=true
@@ -167,6 +167,7 @@ def write_configuration(settings: Settings, services: Iterable[Service]) -> Path
             launch=_argument(launch),
             log=_literal(log_file(settings, service.name)),
             stop_seconds=STOP_SECONDS,
+            stop_signal=service.stop_signal,
         )
     config = folder / "supervisord.conf"
     _write_private(config, text)

@@ -17,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate
 
+from crypto_pipeline.errors import MachineError
+
 # Not a secret: the store holds public certificates, and Java insists on a password.
 PASSWORD = "changeit"
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -45,6 +47,10 @@ def _store(folder: Path, bundle: Path) -> Path:
             PKCS12Certificate(certificate, f"ca-{number}".encode())
             for number, certificate in enumerate(_certificates(content))
         ]
+        if not certificates:
+            raise MachineError(
+                f"{bundle} holds no certificate. Set SSL_CERT_FILE to your system's CA bundle."
+            )
         encryption = BestAvailableEncryption(PASSWORD.encode())
         folder.mkdir(parents=True, exist_ok=True)
         partial = store.with_suffix(".part")

@@ -18,6 +18,7 @@ from crypto_pipeline.embedded import (
     preflight,
     running_file,
     services,
+    spark_server,
     stopping,
     up_lock,
 )
@@ -52,7 +53,7 @@ class Signals:
 
 def up(settings: Settings, *, console: Console | None = None) -> int:
     """Exit code 0 after a stop that was asked for, 2 when something was wrong."""
-    out = console or Console(highlight=False)
+    out = console or Console(highlight=False, soft_wrap=True)
     with _handlers() as signals:
         try:
             preflight.check_folder(settings)
@@ -79,6 +80,7 @@ def _run(given: Settings, out: Console, signals: Signals) -> int:
         json.dumps({"market": settings.market})
     )
     try:
+        spark_server.clear_scratch(settings)
         services.prepare(settings, home)
         table = services.table(settings, home)
         preflight.check_ports(table)

@@ -1,0 +1,37 @@
+# The commands of this project; `make` alone lists them. Works with GNU make 3.81 (macOS) too.
+PYTHON := .venv/bin/python
+PLAIN := not spark and not integration and not browser
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up once check test clean jars
+
+help: ## Show what each command does
+	@echo "Start with: make up"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "Settings come from the environment or from .env; .env.example names them all."
+
+setup: ## Make .venv from requirements.lock (about 0.7 GB the first time)
+	@sh .ci/setup
+
+up: setup ## Run everything: broker, Spark, market, Dagster, dashboard; Ctrl-C stops it
+	@exec $(PYTHON) -m crypto_pipeline.cli up
+
+once: setup ## Run one cycle from poll to forecast, without the web parts, and print its books
+	@exec $(PYTHON) -m crypto_pipeline.cli once
+
+check: setup ## Format, lint, types, and the tests that need no server
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy
+	@$(PYTHON) -m pytest -q -m "$(PLAIN)"
+
+test: setup ## Run every test that this machine can run, and list what was left out and why
+	@$(PYTHON) -m pytest -rs
+
+clean: setup ## Remove the state folder (data, logs, jars) after asking
+	@$(PYTHON) -m crypto_pipeline.embedded.clean
+
+jars: setup ## Maintenance: resolve the jars again and rewrite jars.lock
+	@$(PYTHON) -m crypto_pipeline.embedded.lock_jars
