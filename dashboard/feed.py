@@ -1,0 +1,95 @@
+"""One consumer a server process, and the snapshot that every session reads.
+
+`Feed.take` runs on the tail's thread, `Feed.snapshot` on any; neither makes a Streamlit
+call. Sessions get the same frozen buffers until a record arrives.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Protocol
+
+import streamlit as st
+
+from crypto_pipeline.contract import topic
+from crypto_pipeline.settings import load
+from crypto_pipeline.stream.tail import Follow, Tail, TailRecord, TailStatus
+from dashboard.buffers import BYTE_LIMIT, TICKS_KEPT, Buffers, Kept, View
+
+FOLLOWED = (
+    Follow(topic=topic.TICKS, since=TICKS_KEPT),
+    Follow(topic=topic.CANDLES, since=timedelta(hours=24)),
+    Follow(topic=topic.POLLS, since=TICKS_KEPT),
+    Follow(topic=topic.SUMMARY),
+    Follow(topic=topic.FORECASTS),
+    Follow(topic=topic.STATUS),
+)
+
+
+class RunningTail(Protocol):
+    """What the feed needs of a tail; a fake of it drives the tests."""
+
+    @property
+    def status(self) -> TailStatus: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Feed:
+    """Buffers behind a lock, filled by one tail that the feed starts and stops."""
+
+    def __init__(
+        self,
+        open_tail: Callable[[Callable[[TailRecord], None]], RunningTail],
+        *,
+        broker: str,
+        byte_limit: int = BYTE_LIMIT,
+    ) -> None:
+        self._lock = threading.Lock()
+        self._buffers = Buffers(byte_limit=byte_limit)
+        self._frozen: Kept | None = None
+        self._broker = broker
+        self._tail = open_tail(self.take)
+
+    @property
+    def is_running(self) -> bool:
+        return self._tail.status.state != "stopped"
+
+    def start(self) -> None:
+        self._tail.start()
+
+    def stop(self) -> None:
+        self._tail.stop()
+
+    def take(self, record: TailRecord) -> None:
+        """Keep one record; ValueError when it is not what its topic promises."""
+        with self._lock:
+            self._frozen = None
+            self._buffers.take(record)
+
+    def snapshot(self) -> View:
+        with self._lock:
+            if self._frozen is None:
+                self._frozen = self._buffers.freeze()
+            kept = self._frozen
+        return View(kept=kept, tail=self._tail.status, broker=self._broker)
+
+
+@st.cache_resource(
+    show_spinner=False,
+    on_release=lambda feed: feed.stop(),
+    validate=lambda feed: feed.is_running,
+)
+def current_feed() -> Feed:
+    """The process's feed: made at the first visit, made again should its thread have ended."""
+    settings = load()
+    feed = Feed(
+        lambda on_record: Tail(settings, FOLLOWED, on_record=on_record),
+        broker=settings.kafka_address,
+    )
+    feed.start()
+    return feed

@@ -1,0 +1,123 @@
+"""What the feed keeps of each record: small frozen values, made once when the record arrives.
+
+Prices keep the decimal text of the wire for the screen; floats are for drawing only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+Key = tuple[str, str]
+Floats = NDArray[np.float64]
+Times = NDArray[np.datetime64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickPoint:
+    """One poll of one instrument; `broker_at` is when the broker stored it."""
+
+    market: str
+    source: str
+    venue: str
+    symbol: str
+    poll_at: datetime
+    observed_at: datetime
+    broker_at: datetime
+    price: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandlePoint:
+    """One revision of one closed minute."""
+
+    open_at: datetime
+    observed_at: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandSeries:
+    """`recent` of a summary as read-only arrays of one length; NaN where gold knows nothing."""
+
+    minute_at: Times
+    middle: Floats
+    upper: Floats
+    lower: Floats
+    volatility_1h: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryPoint:
+    source: str
+    symbol: str
+    minute_at: datetime
+    last: str
+    spread_bps: float | None
+    return_1m: float | None
+    return_5m: float | None
+    return_1h: float | None
+    return_24h: float | None
+    volatility_1h: float | None
+    volatility_24h: float | None
+    volatility_rank: int | None
+    recent: BandSeries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastPoint:
+    source: str
+    symbol: str
+    origin_at: datetime
+    target_at: datetime
+    horizon_minutes: int
+    model: str
+    model_version: str
+    is_served: bool
+    price: float
+    volatility: float
+    return_low: float
+    return_high: float
+    price_low: float
+    price_high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusPoint:
+    stage: str
+    batch: int
+    rows_in: int
+    rows_out: int
+    rejected: int
+    seconds: float
+    newest_fact_at: datetime | None
+    committed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPoint:
+    source: str
+    venue: str
+    purpose: str
+    poll_at: datetime
+    broker_at: datetime
+    outcome: str
+    reason: str | None
+    asked: int
+    published: int
+    unchanged: int
+    rejected: int
+
+
+def as_times(moments: list[datetime]) -> Times:
+    """Aware times as read-only UTC `datetime64[ms]`, which Plotly takes without a copy in text."""
+    times = np.array([m.replace(tzinfo=None) for m in moments], dtype="datetime64[ms]")
+    times.setflags(write=False)
+    return times

@@ -1,0 +1,192 @@
+"""What the page says before any number: is it real, is it there, is it fresh. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from dashboard.buffers import View
+from dashboard.frames import Instrument, newest_tick
+from dashboard.words import (
+    NOTHING,
+    judge_age,
+    plain_text,
+    safe_markdown,
+    say_age,
+    say_band,
+    say_clock,
+)
+
+Level = Literal["error", "warning", "info", "success"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One banner; `text` is Markdown in which everything from outside is escaped."""
+
+    level: Level
+    icon: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One number of the headline, with the line under it and what it means."""
+
+    label: str
+    value: str
+    note: str
+    meaning: str
+
+
+def market_notice(view: View) -> Notice | None:
+    """Which market this is: anything but a live venue is said loudly."""
+    tick = newest_tick(view.kept)
+    if tick is None:
+        return None
+    source, at = safe_markdown(tick.source), f"{tick.observed_at:%Y-%m-%d %H:%M:%S} UTC"
+    if tick.market == "live":
+        venue = safe_markdown(tick.venue)
+        return Notice(
+            level="success",
+            icon=":material/sensors:",
+            text=f"**LIVE MARKET** · venue {venue} · observed {at}",
+        )
+    if tick.market == "recorded":
+        return Notice(
+            level="warning",
+            icon=":material/history:",
+            text=f"**RECORDED DATA, replayed** · past prices from {source} · market time {at}",
+        )
+    return Notice(
+        level="warning",
+        icon=":material/science:",
+        text=f"**SIMULATED DATA** · invented prices, no exchange · source {source} · observed {at}",
+    )
+
+
+def trouble_notice(view: View, now: datetime) -> Notice | None:
+    """The one thing that is wrong now, worst first; None when all is well."""
+    tail, since = view.tail, say_age(max(now - view.tail.since, timedelta(0)))
+    tick = newest_tick(view.kept)
+    if tail.state == "stopped":
+        return _error("**The reader has stopped.** Reload the page; the log says why.")
+    if tail.state == "away":
+        last = "There are no values yet." if tick is None else "Values below are the last known."
+        return _error(
+            f"**Broker away** since {say_clock(tail.since)} ({since}). {last} The page recovers "
+            f"by itself.  \n{safe_markdown_long(tail.reason or '')}"
+        )
+    if tick is None:
+        return None
+    judged = judge_age(tick.broker_at, now)
+    if judged.word != "fresh" and judged.age is not None:
+        return Notice(
+            level="warning",
+            icon=":material/schedule:",
+            text=f"**{judged.word.capitalize()}: no new poll for {say_age(judged.age)}.** The "
+            "broker answers, the market poll does not arrive. Look at its last run in Dagster.",
+        )
+    return None
+
+
+def awaited(view: View) -> list[tuple[str, bool]]:
+    """What a first start goes through, in order, and whether each has arrived."""
+    kept = view.kept
+    return [
+        (f"Broker at {safe_markdown(view.broker)} answers", view.tail.state == "live"),
+        ("24 hours of candles (topic market.candles)", bool(kept.candles)),
+        ("First poll of the market (market.ticks, once a minute)", bool(kept.latest)),
+        ("Volatility from the lake (market.summary)", bool(kept.summaries)),
+        ("First forecast (market.forecasts)", bool(kept.forecasts)),
+    ]
+
+
+def headline(view: View, known: list[Instrument], now: datetime) -> list[Figure]:
+    """Five figures: what moves most, how much it will, and is it all fresh (three)."""
+    tick = newest_tick(view.kept)
+    poll = judge_age(None if tick is None else tick.broker_at, now)
+    fresh = sum(one.freshness.word == "fresh" for one in known)
+    return [
+        *_most_volatile(known),
+        Figure(
+            label="Newest poll",
+            value=NOTHING if poll.age is None else say_age(poll.age),
+            note=f"{poll.shape} {poll.word}",
+            meaning="Since the broker stored the newest tick. Fresh below 90 s, dead from 5 min.",
+        ),
+        Figure(
+            label="Symbols fresh",
+            value=f"{fresh} of {len(known)}",
+            note="● all fresh" if known and fresh == len(known) else "▲ some are late",
+            meaning="Symbols whose newest tick is younger than 90 s.",
+        ),
+        _lake_lag(view, now),
+    ]
+
+
+def _lake_lag(view: View, now: datetime) -> Figure:
+    commits = [(report.committed_at, report.stage) for report in view.kept.status.values()]
+    oldest, stage = min(commits, default=(None, ""))
+    judged = judge_age(oldest, now)
+    return Figure(
+        label="Lake lag",
+        value=NOTHING if judged.age is None else say_age(judged.age),
+        note=f"{judged.shape} slowest: {safe_markdown(stage)}" if stage else "no report yet",
+        meaning="Since the last commit of the stage that committed longest ago. With one poll a "
+        "minute, up to 90 s is normal.",
+    )
+
+
+def _most_volatile(known: list[Instrument]) -> list[Figure]:
+    """Rank 1 and its forecast; the rank is gold's."""
+    top = next((one for one in known if one.summary and one.summary.volatility_rank), None)
+    forecast = None if top is None else top.forecast(60)
+    volatility = None if top is None or top.summary is None else top.summary.volatility_1h
+    return [
+        Figure(
+            label="Most volatile now",
+            value=NOTHING if top is None else safe_markdown(top.symbol),
+            note="no summary yet" if volatility is None else f"{volatility:.0%} a year (last 1 h)",
+            meaning="Highest realised volatility over one hour, annualised over 525,600 minutes.",
+        ),
+        Figure(
+            label="Its next 60 minutes",
+            value=NOTHING
+            if forecast is None
+            else say_band(forecast.return_low, forecast.return_high),
+            note="no forecast yet"
+            if forecast is None
+            else f"{forecast.volatility:.0%} a year · {safe_markdown(forecast.model)}",
+            meaning="Served forecast: the band holds 90 % of the returns over the next hour.",
+        ),
+    ]
+
+
+def safe_markdown_long(text: str) -> str:
+    """An error's sentences, escaped in pieces so that all of them show."""
+    return "".join(safe_markdown(text[start : start + 40]) for start in range(0, len(text), 40))
+
+
+def _error(text: str) -> Notice:
+    return Notice(level="error", icon=":material/cloud_off:", text=text)
+
+
+def wrong_symbol(asked: str, shown: str) -> Notice:
+    return Notice(
+        level="info",
+        icon=":material/help:",
+        text=f"The address asks for {safe_markdown(asked)}, which is not in this market. "
+        f"Showing {safe_markdown(shown)}.",
+    )
+
+
+def pick_symbol(asked: str | None, known: list[Instrument]) -> str:
+    """The symbol that the address names, in any case, else the most volatile one."""
+    wanted = (asked or "").strip().upper()
+    return next((one.symbol for one in known if one.symbol.upper() == wanted), known[0].symbol)
+
+
+def picker_name(symbol: str) -> str:
+    return plain_text(symbol)
