@@ -8,6 +8,7 @@ a part of HTML.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,6 +18,7 @@ from plotly.subplots import make_subplots
 
 from dashboard.frames import Instrument
 from dashboard.points import BandSeries, CandlePoint, Floats, ForecastPoint, Times, as_times
+from dashboard.words import DIGITS_SHOWN
 
 POINTS = 2_000
 ROOM_AHEAD = timedelta(minutes=65)
@@ -219,7 +221,7 @@ def _lay_out(figure: go.Figure, one: Instrument, *, hours: int, palette: Palette
     figure.update_layout(
         height=620,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        legend={"orientation": "h", "y": -0.12, "yanchor": "top", "x": 0, "itemwidth": 30},
+        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0, "itemwidth": 30},
         xaxis_rangeslider_visible=False,
         hovermode="x unified",
         uirevision=f"{one.symbol}|{hours}",
@@ -228,7 +230,8 @@ def _lay_out(figure: go.Figure, one: Instrument, *, hours: int, palette: Palette
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": palette.text},
     )
-    figure.update_yaxes(tickformat=f",.{one.digits}f", side="right", row=1, col=1)
+    digits = max(one.digits, _digits_between(one.candles[-hours * 60 :]))
+    figure.update_yaxes(tickformat=f",.{digits}f", side="right", row=1, col=1)
     figure.update_yaxes(title="volume", side="right", tickformat="~s", row=2, col=1)
     figure.update_yaxes(
         title="volatility", side="right", tickformat=".0%", rangemode="tozero", row=3, col=1
@@ -245,6 +248,12 @@ def _shown_end(one: Instrument) -> Times | None:
     if one.tick is not None:
         moments.append(one.tick.poll_at)
     return as_times([max(moments), max(moments) + ROOM_AHEAD]) if moments else None
+
+
+def _digits_between(candles: tuple[CandlePoint, ...]) -> int:
+    """Decimals that keep neighbouring grid lines apart when the range is narrow."""
+    span = max((c.high for c in candles), default=0) - min((c.low for c in candles), default=0)
+    return min(max(math.ceil(-math.log10(span / 10)), 0), DIGITS_SHOWN) if span > 0 else 0
 
 
 def _values(candles: tuple[CandlePoint, ...], name: str) -> Floats:

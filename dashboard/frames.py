@@ -73,6 +73,17 @@ def shown_source(kept: Kept) -> str | None:
     return next(iter(kept.candles), (None,))[0]
 
 
+def shown_market(kept: Kept) -> str | None:
+    """live, simulated or recorded: told by the tick, before the first one by the source's name."""
+    tick, source = newest_tick(kept), shown_source(kept)
+    if tick is not None:
+        return tick.market
+    if source is None:
+        return None
+    prefix = source.partition(":")[0] if ":" in source else ""
+    return {"simulator": "simulated", "recorded": "recorded"}.get(prefix, "live")
+
+
 def newest_tick(kept: Kept) -> TickPoint | None:
     return max(kept.latest.values(), key=lambda tick: tick.broker_at, default=None)
 

@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from dashboard.buffers import View
-from dashboard.frames import Instrument, newest_tick
+from dashboard.frames import Instrument, newest_tick, shown_market, shown_source
 from dashboard.words import (
     NOTHING,
     judge_age,
-    plain_text,
     safe_markdown,
     say_age,
     say_band,
@@ -42,27 +41,28 @@ class Figure:
 
 def market_notice(view: View) -> Notice | None:
     """Which market this is: anything but a live venue is said loudly."""
-    tick = newest_tick(view.kept)
-    if tick is None:
+    market, source = shown_market(view.kept), shown_source(view.kept)
+    if market is None or source is None:
         return None
-    source, at = safe_markdown(tick.source), f"{tick.observed_at:%Y-%m-%d %H:%M:%S} UTC"
-    if tick.market == "live":
-        venue = safe_markdown(tick.venue)
+    name, tick = safe_markdown(source), newest_tick(view.kept)
+    observed = "" if tick is None else f" · observed {tick.observed_at:%Y-%m-%d %H:%M:%S} UTC"
+    if market == "live":
+        venue = name if tick is None else safe_markdown(tick.venue)
         return Notice(
             level="success",
             icon=":material/sensors:",
-            text=f"**LIVE MARKET** · venue {venue} · observed {at}",
+            text=f"**LIVE MARKET** · venue {venue}{observed}",
         )
-    if tick.market == "recorded":
+    if market == "recorded":
         return Notice(
             level="warning",
             icon=":material/history:",
-            text=f"**RECORDED DATA, replayed** · past prices from {source} · market time {at}",
+            text=f"**RECORDED DATA, replayed** · past prices from {name}{observed}",
         )
     return Notice(
         level="warning",
         icon=":material/science:",
-        text=f"**SIMULATED DATA** · invented prices, no exchange · source {source} · observed {at}",
+        text=f"**SIMULATED DATA** · invented prices, no exchange · source {name}{observed}",
     )
 
 
@@ -186,7 +186,3 @@ def pick_symbol(asked: str | None, known: list[Instrument]) -> str:
     """The symbol that the address names, in any case, else the most volatile one."""
     wanted = (asked or "").strip().upper()
     return next((one.symbol for one in known if one.symbol.upper() == wanted), known[0].symbol)
-
-
-def picker_name(symbol: str) -> str:
-    return plain_text(symbol)

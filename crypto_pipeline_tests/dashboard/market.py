@@ -16,6 +16,7 @@ from crypto_pipeline.stream.tail import TailRecord, TailState, TailStatus
 from dashboard.feed import Feed
 
 NOW = datetime(2026, 11, 23, 10, 5, 10, tzinfo=UTC)
+MINUTE = NOW.replace(second=0)
 SOURCE = "simulator:binance:7"
 PRICES = {"BTC-USDT": "87654.32000000", "PEPE-USDT": "0.00000614", "DUST-USDT": "0.0000000012"}
 
@@ -75,7 +76,7 @@ def tick(
 def candle(
     symbol: str = "BTC-USDT",
     *,
-    open_at: datetime = NOW.replace(second=0),
+    open_at: datetime = MINUTE,
     close: str = "1.5",
     observed_at: datetime | None = None,
     source: str = SOURCE,
