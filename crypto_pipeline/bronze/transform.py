@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -17,7 +18,7 @@ from crypto_pipeline.bronze.schema import (
 )
 from crypto_pipeline.contract import topic
 from crypto_pipeline.contract.message import SCHEMA_VERSION
-from crypto_pipeline.lake.table import Table
+from crypto_pipeline.lake.table import BATCH, COORDINATES, Table
 from crypto_pipeline.raw.schema import RECORDS
 from crypto_pipeline.stage import StageInput, StageResult, conform
 
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 # DECIMAL(38,18) keeps 18 places and 20 digits before them; more would be rounded in silence.
 EXACT_DECIMAL = r"^-?0*\d{1,20}(\.\d{0,18}0*)?$"
 SYMBOL = r"^[A-Z0-9]{1,20}-[A-Z0-9]{2,10}$"
+# A cast alone takes "10:05" for today and a time without an offset for UTC.
+INSTANT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$"
+# A day is added to and taken from a fact's time; the ends of the calendar would not hold it.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 # Facts only: two reports of one fact may differ in when we saw it and how it was worded.
 TICK_FACTS = (
@@ -34,6 +40,8 @@ TICK_FACTS = (
     "volume_24h", "quote_volume_24h", "trades_24h", "mark", "event_at",
 )  # fmt: skip
 CANDLE_FACTS = ("open", "high", "low", "close", "volume")
+
+POLL_FIELDS = tuple(f for f in POLLS.schema.fields if f not in (*COORDINATES, BATCH))
 
 KIND_OF_TOPIC = {
     topic.TICKS.name: "tick",
@@ -64,8 +72,12 @@ def message_schema() -> StructType:
 
 
 def parse(records: DataFrame) -> DataFrame:
-    """raw/records with the message as struct `m` (null when it is not a JSON object) and `text`."""
-    text = F.expr("try_cast(value AS STRING)")
+    """raw/records with the message as struct `m`, all null when it is not a JSON object.
+
+    The parser would take the first object of an array for the record and drop the others.
+    """
+    whole = F.expr("try_cast(value AS STRING)")
+    text = F.when(whole.rlike(r"^\s*\{"), whole)
     return (
         records.withColumn("text", text)
         .withColumn("m", F.from_json("text", message_schema(), {"mode": "PERMISSIVE"}))
@@ -78,13 +90,14 @@ def classify(parsed: DataFrame, *, market: str) -> DataFrame:
     reasons = _reasons(market)
     reason = F.coalesce(*(F.when(broken, F.lit(code)) for code, _, broken in reasons))
     rule = F.coalesce(
+        F.when(F.col("expected") == "rejected", F.col("m.detail")),
         *(F.when(F.col("reason") == code, F.lit(words)) for code, words, _ in reasons),
-        F.col("m.detail"),
     )
     checked = parsed.withColumn(
         "reason",
         F.when(
-            (F.col("expected") == "rejected") & F.col("m.kind").isNotNull(), F.col("m.reason")
+            (F.col("expected") == "rejected") & F.col("m.kind").isNotNull(),
+            F.coalesce("m.reason", reason, F.lit("missing_field")),
         ).otherwise(reason),
     )
     return checked.withColumn("rule", rule).withColumn(
@@ -131,8 +144,8 @@ def _reasons(market: str) -> list[tuple[str, str, Column]]:
         ("bad_symbol", "the symbol is BASE-QUOTE", fact & ~m["symbol"].rlike(SYMBOL)),
         (
             "bad_time",
-            "times are ISO-8601 with an offset",
-            _any_not(m, _names("timestamp"), lambda c: F.expr(f"try_cast({c} AS TIMESTAMP)")),
+            "times are ISO-8601 with an offset, 2000 to 2100; a candle opens on a whole minute",
+            _any_bad_time(m) | (candle & F.coalesce(_is_within_minute("open_at"), F.lit(False))),
         ),
         ("bad_number", "numbers are decimals that DECIMAL(38,18) holds exactly", _any_inexact(m)),
         (
@@ -160,7 +173,7 @@ def _reasons(market: str) -> list[tuple[str, str, Column]]:
 
 
 def _names(type_name: str) -> list[str]:
-    fields = (*TICK_FIELDS, *CANDLE_FIELDS)
+    fields = (*TICK_FIELDS, *CANDLE_FIELDS, *POLL_FIELDS)
     return list(dict.fromkeys(f.name for f in fields if f.dataType.typeName() == type_name))
 
 
@@ -175,11 +188,19 @@ def _any_null(m: dict[str, Column], names: tuple[str, ...]) -> Column:
     return broken
 
 
-def _any_not(m: dict[str, Column], names: list[str], cast: object) -> Column:
+def _time(name: str) -> Column:
+    return F.expr(f"try_cast(m.{name} AS TIMESTAMP)")
+
+
+def _is_within_minute(name: str) -> Column:
+    return F.date_trunc("minute", _time(name)) != _time(name)
+
+
+def _any_bad_time(m: dict[str, Column]) -> Column:
     broken = F.lit(False)
-    for name in names:
-        parsed = cast(f"m.{name}")  # type: ignore[operator]
-        broken = broken | (m[name].isNotNull() & parsed.isNull())
+    for name in _names("timestamp"):
+        is_good = m[name].rlike(INSTANT) & _time(name).between(F.lit(EARLIEST), F.lit(LATEST))
+        broken = broken | (m[name].isNotNull() & ~F.coalesce(is_good, F.lit(False)))
     return broken
 
 
@@ -218,7 +239,10 @@ def run(given: StageInput) -> StageResult:
     classified = classify(parse(given.new[RECORDS.key]), market=given.market).cache()
     of = {name: classified.where(F.col("outcome") == name) for name in KIND_OF_TOPIC.values()}
     rejected = of["rejected"].select(
-        "*", F.col("m.source").alias("source"), F.col("m.schema_version").alias("schema_version")
+        "*",
+        F.col("m.source").alias("source"),
+        # A record may claim any number, and a cast that overflows would stop the stage for good.
+        F.expr("try_cast(m.schema_version AS INT)").alias("schema_version"),
     )
     outputs = {
         CANDLES.key: typed(of["candle"], CANDLES, facts=CANDLE_FACTS),

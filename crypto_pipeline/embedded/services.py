@@ -6,7 +6,6 @@ import http.client
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from crypto_pipeline.embedded import broker, dagster_home, spark_server
@@ -14,7 +13,8 @@ from crypto_pipeline.embedded.java import JavaHome
 from crypto_pipeline.embedded.launch import PROJECT_ROOT, Launch
 from crypto_pipeline.settings import Settings
 
-SCRIPTS = Path(sys.executable).parent
+# While a run is under way its processes do not end when asked; a run is safe to kill.
+DAGSTER_STOP_SECONDS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,7 @@ class Service:
     ports: dict[str, int]
     after: tuple[str, ...] = ()
     start_seconds: int = 120
+    stop_seconds: int = 6
     stop_signal: Literal["TERM", "INT"] = "TERM"
     address: str = ""
 
@@ -39,7 +40,7 @@ def table(settings: Settings, java: JavaHome) -> tuple[Service, ...]:
     simulated = () if settings.market == "live" else (_simulator(settings),)
     base = (_broker(settings, java), _spark(settings, java), *simulated)
     # The daemon launches runs at once, and they would fail while one of these is still starting.
-    needed = (*(service.name for service in base), "code-server")
+    needed = (*(service.name for service in base), "code-server", "dagster")
     return (*base, *_dagster(settings, daemon_after=needed), _dashboard(settings))
 
 
@@ -97,7 +98,7 @@ def _simulator(settings: Settings) -> Service:
 
 
 def _dagster(settings: Settings, *, daemon_after: tuple[str, ...]) -> tuple[Service, ...]:
-    """Code server, then daemon and web server, which both ask it for the graph."""
+    """Code server, web server, and last the daemon, which launches runs."""
     home = dagster_home.folder(settings)
     workspace = ("-w", str(home / "workspace.yaml"))
     code = str(settings.code_server_port)
@@ -113,23 +114,26 @@ def _dagster(settings: Settings, *, daemon_after: tuple[str, ...]) -> tuple[Serv
             ),
             is_ready=lambda: dagster_home.is_code_served(settings),
             ports={"CODE_SERVER_PORT": settings.code_server_port},
+            stop_seconds=DAGSTER_STOP_SECONDS,
             stop_signal="INT",
             address=f"127.0.0.1:{settings.code_server_port}",
         ),
         Service(
-            name="dagster-daemon",
-            launch=_dagster_python(settings, "dagster._daemon", "run", *workspace),
-            is_ready=lambda: dagster_home.is_daemon_alive(settings),
-            ports={},
-            after=daemon_after,
-        ),
-        Service(
             name="dagster",
+            stop_seconds=DAGSTER_STOP_SECONDS,
             launch=_dagster_python(settings, "dagster_webserver", *web, *workspace),
             is_ready=lambda: answers(settings.dagster_port, "/server_info"),
             ports={"DAGSTER_PORT": settings.dagster_port},
             after=("code-server",),
             address=f"http://127.0.0.1:{settings.dagster_port}",
+        ),
+        Service(
+            name="dagster-daemon",
+            stop_seconds=DAGSTER_STOP_SECONDS,
+            launch=_dagster_python(settings, "dagster._daemon", "run", *workspace),
+            is_ready=lambda: dagster_home.is_daemon_alive(settings),
+            ports={},
+            after=daemon_after,
         ),
     )
 

@@ -60,7 +60,6 @@ stdout_logfile={log}
 stdout_logfile_maxbytes=5MB
 stdout_logfile_backups=2
 """
-STOP_SECONDS = 6
 ANSWER_SECONDS = 15
 
 
@@ -166,7 +165,7 @@ def write_configuration(settings: Settings, services: Iterable[Service]) -> Path
             python=_argument(Path(sys.executable)),
             launch=_argument(launch),
             log=_literal(log_file(settings, service.name)),
-            stop_seconds=STOP_SECONDS,
+            stop_seconds=service.stop_seconds,
             stop_signal=service.stop_signal,
         )
     config = folder / "supervisord.conf"

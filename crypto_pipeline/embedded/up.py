@@ -15,6 +15,7 @@ from crypto_pipeline import settings as settings_module
 from crypto_pipeline.embedded import (
     jars,
     java,
+    orphaned_runs,
     preflight,
     running_file,
     services,
@@ -98,12 +99,23 @@ def _supervise(
     def make_topics() -> None:
         topics.ensure(settings)
 
+    def end_old_runs() -> None:
+        count = orphaned_runs.end_all(settings)
+        if count:
+            out.print(f"Cancelled {count} runs that died with an earlier stack.")
+
     supervisor = Supervisor(settings, table)
     code = 0
     try:
         supervisor.start()
         note(supervisor, settings)
-        start_all(supervisor, table, settings, console=out, when_ready={"broker": make_topics})
+        start_all(
+            supervisor,
+            table,
+            settings,
+            console=out,
+            when_ready={"broker": make_topics, "dagster": end_old_runs},
+        )
         _say_where(table, settings, out)
         Watch(supervisor, table, settings, console=out).watch()
     except KeyboardInterrupt:

@@ -74,7 +74,7 @@ def set_aside(classified: DataFrame, *, kind: str) -> DataFrame:
 
 def _classified(given: StageInput, read: Table, write: Table) -> DataFrame:
     rows = given.new[read.key]
-    is_exempt = F.col("is_backfill") if write is CANDLES else F.lit(False)
+    is_exempt = F.coalesce("is_backfill", F.lit(False)) if write is CANDLES else F.lit(False)
     fact = write.fact_column
     rows = rows.withColumn("fact_at", F.col(fact)).withColumn("is_exempt", is_exempt)
     since = given.span[0] if given.span else given.now

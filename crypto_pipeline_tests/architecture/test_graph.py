@@ -25,9 +25,7 @@ def graph() -> dict[str, Any]:
         "checks": sorted(
             f"{key.asset_key.to_user_string()}: {key.name}" for key in assets.asset_check_keys
         ),
-        "jobs": sorted(
-            name for name in repository.job_names if not name.startswith("__")
-        ),
+        "jobs": sorted(name for name in repository.job_names if not name.startswith("__")),
         "schedules": {s.name: s.cron_schedule for s in repository.schedule_defs},
         "sensors": sorted(s.name for s in repository.sensor_defs),
     }
