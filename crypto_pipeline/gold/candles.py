@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 KEY = ("source", "symbol", "minute_at")
+MINUTE = timedelta(minutes=1)
 
 
 def from_exchange(candles: DataFrame) -> DataFrame:
@@ -32,8 +33,8 @@ def from_exchange(candles: DataFrame) -> DataFrame:
 
 
 def from_ticks(ticks: DataFrame) -> DataFrame:
-    """A snapshot at the end of a minute as that minute's sampled candle: four equal prices."""
-    at = F.col("poll_at") - F.expr("INTERVAL 1 MINUTE")
+    """A snapshot as a sampled candle, four equal prices, of the minute that ends with its poll."""
+    at = F.date_trunc("minute", F.col("poll_at") - F.expr("INTERVAL 1 MICROSECOND"))
     prices = [F.col("price").alias(name) for name in ("open", "high", "low", "close")]
     return ticks.select(
         "source",
@@ -95,9 +96,10 @@ def run(given: StageInput) -> StageResult:
     candidates = from_exchange(given.new[silver.CANDLES.key]).unionByName(
         from_ticks(given.new[silver.TICKS.key])
     )
-    since, until = given.span or (given.now, given.now)
+    first, until = given.span or (given.now, given.now)
     # A tick samples the minute before its poll.
-    earlier = given.known(CANDLES_1M, since=_minute_before(since), until=until)
+    since = first.replace(second=0, microsecond=0) - MINUTE
+    earlier = given.known(CANDLES_1M, since=since, until=until)
     classified = classify(candidates, earlier).cache()
     taken = classified.where(F.col("outcome") == "taken").withColumn("date", F.to_date("minute_at"))
     replacing = taken.where(F.col("known_origin").isNotNull())
@@ -107,7 +109,7 @@ def run(given: StageInput) -> StageResult:
         equations={"taken": CANDLES_1M.key},
         slices={
             CANDLES_1M.key: Slice(
-                predicate=minute_slice(_minute_before(since), until),
+                predicate=minute_slice(since, until),
                 kept=earlier.join(taken.select(*KEY), on=list(KEY), how="left_anti").select(
                     *CANDLES_1M.columns
                 ),
@@ -119,14 +121,14 @@ def run(given: StageInput) -> StageResult:
 
 
 def minute_slice(since: datetime, until: datetime) -> str:
-    """A predicate on date and minute that Delta can check against every rewritten row."""
-    form = "%Y-%m-%d %H:%M:%S"
+    """A predicate on date and minute that Delta can check against every rewritten row.
+
+    To the microsecond: rows within it and rows that `Lake.read` gives for it must be the same.
+    """
+    form = "%Y-%m-%d %H:%M:%S.%f"
     return (
         f"date >= '{since:%Y-%m-%d}' AND date <= '{until:%Y-%m-%d}' AND "
         f"minute_at >= timestamp'{since.strftime(form)}' AND "
         f"minute_at <= timestamp'{until.strftime(form)}'"
     )
 
-
-def _minute_before(moment: datetime) -> datetime:
-    return moment - timedelta(minutes=1)

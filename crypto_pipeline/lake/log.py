@@ -116,7 +116,6 @@ def read_entry(entry: dict[str, Any]) -> CommitRecord | None:
     if not text or '"crypto_pipeline"' not in text:
         return None
     data = json.loads(text)
-    metrics = entry.get("operationMetrics") or {}
     return CommitRecord(
         stage=data["stage"],
         batch=data["batch"],
@@ -126,5 +125,12 @@ def read_entry(entry: dict[str, Any]) -> CommitRecord | None:
         outputs=data["outputs"],
         code_version=data["code_version"],
         version=int(entry["version"]),
-        rows_written=int(metrics.get("numOutputRows", -1)),
+        rows_written=_rows_written(entry.get("operationMetrics") or {}),
     )
+
+
+def _rows_written(metrics: dict[str, Any]) -> int:
+    """Without the rows that replaceWhere copied because they shared a file with the slice."""
+    if "numOutputRows" not in metrics:
+        return -1
+    return int(metrics["numOutputRows"]) - int(metrics.get("numCopiedRows", 0))
