@@ -28,6 +28,7 @@ check: setup ## Format, lint, types, and the tests that need no server
 	@$(PYTHON) -m pytest -q -m "$(PLAIN)"
 
 test: setup ## Run every test that this machine can run, and list what was left out and why
+	-@$(PYTHON) -m crypto_pipeline.embedded.fetch_jars
 	@$(PYTHON) -m pytest -rs
 
 clean: setup ## Remove the state folder (data, logs, jars) after asking

@@ -14,6 +14,7 @@ from crypto_pipeline.pipeline import Pipeline, open_pipeline
 from crypto_pipeline.run_stage import StageRun
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import CANDLES, PREDICTIONS, STAGES
+from crypto_pipeline.stream.ingest import IngestReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +63,12 @@ def once(settings: Settings, console: Console) -> int:
     return 0 if cycle.balances else 1
 
 
-def stage_grid(polled: object, cycle: Cycle) -> Grid:
+def stage_grid(polled: IngestReport, cycle: Cycle) -> Grid:
     grid = Grid(title="One cycle")
     for name in ("stage", "rows in", "rows out", "rejected", "set aside", "seconds"):
         grid.add_column(name, justify="left" if name == "stage" else "right")
-    served = getattr(polled, "ticks", 0) + getattr(polled, "candles", 0)
-    grid.add_row("source", str(served), str(served), str(getattr(polled, "rejected", 0)), "", "")
+    served = polled.ticks + polled.candles + polled.history_candles
+    grid.add_row("source", f"{served:,}", f"{served:,}", f"{polled.rejected:,}", "", "")
     for run in cycle.runs:
         aside = sum(run.outcomes.get(name, 0) for name in ("duplicate", "conflict", "too_late"))
         out = sum(run.rows_out.values()) - run.rejected - aside

@@ -1,7 +1,8 @@
 """What every test may ask for: recorded data, free ports, a broker, a Spark server.
 
 Servers are started once a session, on free ports of 127.0.0.1, and stopped by process id. With
-REQUIRE_ALL=1 (as in CI) a test that would be skipped for a missing part fails instead.
+REQUIRE_ALL=1 (as in CI) a test that would be skipped for a missing part fails instead. No test
+and no Python process that it starts can connect beyond loopback.
 """
 
 from __future__ import annotations
@@ -16,8 +17,15 @@ import pytest
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.settings import Settings
+from crypto_pipeline_tests.loopback.sitecustomize import LeftLoopbackError
+
+__all__ = ["LeftLoopbackError"]
 
 ROOT = Path(__file__).resolve().parent.parent
+GUARD = ROOT / "crypto_pipeline_tests" / "loopback"
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(GUARD), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 _numbers = itertools.count()
@@ -73,9 +81,12 @@ def make_settings(
 @pytest.fixture(scope="session")
 def broker(make_settings: Callable[..., Settings]) -> Iterator[Settings]:
     """Settings whose Kafka is a real broker, running."""
+    from crypto_pipeline.embedded import jars
     from crypto_pipeline.embedded.running import services
 
     settings = make_settings()
+    if jars.missing(jars.laptop(), jars.folder(settings)):
+        missing("the jars of the broker and of Spark are not here: `make test` with a network")
     with services(settings, ["broker"]):
         yield settings
 

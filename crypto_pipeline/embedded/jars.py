@@ -120,6 +120,13 @@ def install(
                 file.unlink()
 
 
+def fill_cache(jars: Sequence[Jar], *, console: Console) -> None:
+    """Fetch what the user's cache does not have."""
+    wanted = [jar for jar in jars if not _is_right(_cached(jar, user_cache()), jar)]
+    if wanted:
+        _download(wanted, user_cache(), console=console, transport=None)
+
+
 def _download(
     jars: Sequence[Jar], store: Path, *, console: Console, transport: httpx.BaseTransport | None
 ) -> None:

