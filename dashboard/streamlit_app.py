@@ -23,16 +23,23 @@ CHANGE = "%+.2f %%"
 def draw_market() -> None:
     """Banner, headline and watch-list; on a first start, what is still awaited."""
     view, now = feed.current_feed().snapshot(), datetime.now(UTC)
-    draw_notice(states.market_notice(view))
-    draw_notice(states.trouble_notice(view, now))
+    # Places that stay: an element that moves up is drawn twice until the run has ended.
+    market, trouble, clock, start, headline, table = (st.container() for _ in range(6))
+    with market:
+        draw_notice(states.market_notice(view))
+    with trouble:
+        draw_notice(states.trouble_notice(view, now))
     known = frames.instruments(view.kept, now)
-    st.caption(f"{now:%Y-%m-%d %H:%M:%S} UTC · refreshed every 2 s")
+    clock.caption(f"{now:%Y-%m-%d %H:%M:%S} UTC · refreshed every 2 s")
     if not known or not all(done for _, done in states.awaited(view)):
-        draw_start(view)
+        with start:
+            draw_start(view)
     if not known:
         return
-    draw_headline(states.headline(view, known, now))
-    draw_table(known)
+    with headline:
+        draw_headline(states.headline(view, known, now))
+    with table:
+        draw_table(known)
 
 
 def draw_headline(figures: list[states.Figure]) -> None:
