@@ -8,7 +8,7 @@ import dagster as dg
 
 from crypto_pipeline.contract import topic
 from crypto_pipeline.resources.lake import LakeResource, asset_key, publication_metadata
-from crypto_pipeline.resources.specs import LAKE_POOL, books_check, stage_specs, topic_spec
+from crypto_pipeline.resources.specs import LAKE_POOL, books_check, publication_spec, stage_specs
 from crypto_pipeline.stages import CANDLES, SUMMARY, VOLATILITY
 
 Results = Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]
@@ -47,7 +47,7 @@ def summary_stage(lake: LakeResource) -> Results:
 @dg.multi_asset(
     name="publish_summary",
     specs=[
-        topic_spec(
+        publication_spec(
             "market_summary",
             topic=topic.SUMMARY.name,
             deps=[asset_key(SUMMARY.primary)],

@@ -106,7 +106,9 @@ MARKET_SUMMARY = Table(
             number("volatility_1h", "Annualised realised volatility of 1 hour"),
             number("volatility_24h", "Annualised realised volatility of 24 hours"),
             column(
-                "volatility_rank", IntegerType(), "1 is the most volatile by 1 hour in its source"
+                "volatility_rank",
+                IntegerType(),
+                "1 is the most volatile by 1 hour in its source; null without it",
             ),
             moment("poll_at", "Poll of the newest tick, UTC"),
             BATCH,

@@ -60,7 +60,8 @@ def summarise(minutes: DataFrame, ticks: DataFrame, earlier: DataFrame) -> DataF
     by_volatility = Window.partitionBy("source").orderBy(
         F.col("volatility_1h").desc_nulls_last(), F.col("symbol")
     )
-    return merged.withColumn("volatility_rank", F.row_number().over(by_volatility))
+    rank = F.when(F.col("volatility_1h").isNotNull(), F.row_number().over(by_volatility))
+    return merged.withColumn("volatility_rank", rank)
 
 
 def now_columns(measures: list[str]) -> list[str]:

@@ -12,9 +12,9 @@ from crypto_pipeline.resources.lake import LakeResource, asset_key, publication_
 from crypto_pipeline.resources.specs import (
     LAKE_POOL,
     books_check,
+    publication_spec,
     stage_specs,
     table_spec,
-    topic_spec,
 )
 from crypto_pipeline.stages import PREDICTIONS, VOLATILITY
 
@@ -55,7 +55,7 @@ def predictions_stage(
 @dg.multi_asset(
     name="publish_forecasts",
     specs=[
-        topic_spec(
+        publication_spec(
             "market_forecasts",
             topic=topic.FORECASTS.name,
             deps=[asset_key(PREDICTIONS.primary)],
@@ -71,7 +71,7 @@ def publish_forecasts(lake: LakeResource) -> dg.MaterializeResult[None]:
 @dg.multi_asset(
     name="publish_status",
     specs=[
-        topic_spec(
+        publication_spec(
             "pipeline_status",
             topic=topic.STATUS.name,
             deps=[

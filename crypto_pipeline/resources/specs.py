@@ -81,12 +81,15 @@ def column_lineage(table: Table, reads: Sequence[Table]) -> dg.TableColumnLineag
     return dg.TableColumnLineage({name: found for name, found in deps.items() if found})
 
 
-def topic_spec(name: str, *, topic: str, deps: Sequence[dg.AssetKey], words: str) -> dg.AssetSpec:
+def publication_spec(
+    name: str, *, topic: str, deps: Sequence[dg.AssetKey], words: str
+) -> dg.AssetSpec:
+    """A topic that is written from tables; beside the ingested ones the graph would be a circle."""
     return dg.AssetSpec(
         key=["stream", name],
         deps=deps,
         description=words,
-        group_name="stream",
+        group_name="published",
         kinds={"kafka"},
         owners=OWNERS,
         metadata={"dagster/uri": f"kafka://{topic}"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
@@ -61,6 +62,19 @@ def test_the_market_leads_to_the_dashboard() -> None:
         wave = {p for key in wave for p in parents[key]} - seen
     assert {"source/market_api", "stream/market_ticks", "gold/market_summary"} <= seen
     assert "predictions/forecasts" in seen
+
+
+def test_the_groups_have_an_order() -> None:
+    """The page of the whole graph draws groups; a circle among them reads as nonsense."""
+    assets = defs().get_repository_def().asset_graph
+    after = {
+        (assets.get(parent).group_name, assets.get(key).group_name)
+        for key in assets.get_all_asset_keys()
+        for parent in assets.get(key).parent_keys
+    }
+    TopologicalSorter(
+        {g: {first for first, then in after if then == g and first != g} for _, g in after}
+    ).prepare()
 
 
 def test_schedule_and_sensor_start_by_themselves() -> None:

@@ -5,8 +5,10 @@ Screenshots of every page are kept in `build/screenshots` for review.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -94,20 +96,16 @@ def test_dagster_shows_a_materialised_graph(up: Up, page: Page) -> None:
     root = f"http://127.0.0.1:{up.settings.dagster_port}"
     page.goto(f"{root}/assets/gold/candles_1m?view=overview")
     expect(page.get_by_text("Latest materialization").first).to_be_visible(timeout=60_000)
-    expect(page.get_by_text("rows_in").first).to_be_visible(
-        timeout=FIRST_CHART_MS
-    )
+    expect(page.get_by_text("rows_in").first).to_be_visible(timeout=FIRST_CHART_MS)
     keep(page, "dagster-asset")
-    page.goto(f"{root}/asset-groups")
-    expect(page.get_by_text("Materialized").first).to_be_visible(timeout=60_000)
-    expect(page.get_by_text("candles_1m").first).to_be_visible(timeout=60_000)
+    page.goto(f"{root}/locations/crypto_pipeline/asset-groups/gold/lineage")
+    # Each of the three tables of gold, with its books checked.
+    expect(page.get_by_text("Latest event")).to_have_count(3, timeout=60_000)
+    expect(page.get_by_text("1 / 1 Passed")).to_have_count(3, timeout=FIRST_CHART_MS)
     keep(page, "dagster-graph")
 
 
 def test_the_screen_says_that_the_broker_is_away_and_recovers(up: Up, page: Page) -> None:
-    import os
-    import signal
-
     page.goto(f"http://127.0.0.1:{up.settings.dashboard_port}/?symbol=ETH-USDT")
     expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=FIRST_CHART_MS)
     broker = up.pid_of("kafka.Kafka")
