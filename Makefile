@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 PLAIN := not spark and not integration and not browser
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up once check test clean jars
+.PHONY: help setup up once check test prove clean jars
 
 help: ## Show what each command does
 	@echo "Start with: make up"
@@ -30,6 +30,9 @@ check: setup ## Format, lint, types, and the tests that need no server
 test: setup ## Run every test that this machine can run, and list what was left out and why
 	-@$(PYTHON) -m crypto_pipeline.embedded.fetch_jars
 	@$(PYTHON) -m pytest -rs
+
+prove: setup ## Run the proofs at their full counts (hours); results go to docs/proofs
+	@PROVE=1 $(PYTHON) -m pytest -rs -m prove --timeout=14400
 
 clean: setup ## Remove the state folder (data, logs, jars) after asking
 	@$(PYTHON) -m crypto_pipeline.embedded.clean

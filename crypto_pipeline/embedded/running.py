@@ -43,9 +43,9 @@ def services(
     started: list[subprocess.Popen[bytes]] = []
     try:
         for service in wanted:
-            started.append(_start(service, settings))
+            started.append(start(service, settings))
         for service, process in zip(wanted, started, strict=True):
-            _wait(service, process, settings)
+            wait_until_ready(service, process, settings)
         yield
     finally:
         stop(started)
@@ -82,7 +82,8 @@ def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
             continue
 
 
-def _start(service: stack.Service, settings: Settings) -> subprocess.Popen[bytes]:
+def start(service: stack.Service, settings: Settings) -> subprocess.Popen[bytes]:
+    """Start one service in a process group of its own, its output at the end of its log."""
     file = log_file(settings, service.name)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab") as log:
@@ -97,7 +98,10 @@ def _start(service: stack.Service, settings: Settings) -> subprocess.Popen[bytes
         )
 
 
-def _wait(service: stack.Service, process: subprocess.Popen[bytes], settings: Settings) -> None:
+def wait_until_ready(
+    service: stack.Service, process: subprocess.Popen[bytes], settings: Settings
+) -> None:
+    """Raises ServiceError with its last lines when it ends or its time to start is over."""
     end = time.monotonic() + service.start_seconds
     while not service.is_ready():
         if process.poll() is not None or time.monotonic() > end:

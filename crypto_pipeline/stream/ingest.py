@@ -158,11 +158,16 @@ def outgoing(result: PollResult) -> tuple[list[Outgoing], Outgoing]:
 
 
 def _is_polled(settings: Settings, spool: Spool, poll_at: datetime) -> bool:
-    """Polling a minute twice would give its ids other contents, which silver sets aside."""
+    """Polling a minute twice would give its ids other contents, which silver sets aside.
+
+    Half a poll, left by a kill while it was written, does not count: the whole is still to be had.
+    """
     if MarkFile(spool.folder, settings.source).read().last_poll_at == poll_at.astimezone(UTC):
         return True
-    waiting = spool.pending()
-    return any(entry.poll_at == poll_at and entry.purpose == "minute" for entry in waiting)
+    return any(
+        entry.poll_at == poll_at and entry.purpose == "minute" and spool.is_whole(entry)
+        for entry in spool.pending()
+    )
 
 
 def _poll(

@@ -111,6 +111,11 @@ class Spool:
         """All polls that wait, oldest first."""
         return sorted(Entry(path) for path in self.folder.glob(f"*{ENTRY}"))
 
+    def is_whole(self, entry: Entry) -> bool:
+        """Whether nothing of the poll is missing; looks without repairing."""
+        found = unpack(entry.path.read_bytes())
+        return found.fault is None and found.has_final
+
     def read(self, entry: Entry) -> Stored:
         """Give a poll's messages; a damaged file is kept as .torn, its good records replace it.
 

@@ -21,6 +21,16 @@ from crypto_pipeline.embedded.running import last_lines
 from crypto_pipeline.settings import Settings, spark_token
 from crypto_pipeline_tests.embedded.stack import UP_SECONDS, running
 
+MARKS = {
+    "dashboard": "streamlit run",
+    "broker": "kafka.Kafka",
+    "spark": "SparkConnectServer",
+    "simulator": "crypto_pipeline.simulator",
+    "code-server": "code-server start",
+    "dagster": "dagster_webserver",
+    "dagster-daemon": "dagster._daemon run",
+}
+
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
@@ -70,11 +80,11 @@ def test_up_heals_reports_and_leaves_nothing(make_settings: Callable[..., Settin
                 if _answers(port, address)
             ]
 
-        for mark, name in (("streamlit run", "dashboard"), ("kafka.Kafka", "broker")):
+        for name, mark in MARKS.items():
             seen = len(up.text())
             os.kill(up.pid_of(mark), signal.SIGKILL)
-            up.wait_for(f"down {name} ended unexpectedly", after=seen, seconds=20)
-            up.wait_for(rf"up\s+{name}\s", after=seen, seconds=60)
+            up.wait_for(f"down {name} ended unexpectedly", after=seen, seconds=30)
+            up.wait_for(rf"up\s+{name}\s", after=seen, seconds=120)
 
         members = up.members()
         assert len(members) > 8

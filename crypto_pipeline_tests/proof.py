@@ -1,0 +1,79 @@
+"""Counts and seeds: reduced in every run of the tests, full under `make prove`.
+
+`make prove` keeps each result in docs/proofs with its seed, code version and date, and leaves
+out what was proved before on the same code, so that it can be run in several sittings.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "proofs"
+# What a proof is about; a change of a test or of a page does not make it void.
+PROVED = ("crypto_pipeline", "requirements.lock", "jars.lock")
+
+
+def is_full() -> bool:
+    return os.environ.get("PROVE") == "1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """One claim with its size; `record` keeps the figures when the size is the full one."""
+
+    name: str
+    count: int
+    seed: int
+    code: str
+
+    def random(self) -> random.Random:
+        return random.Random(self.seed)
+
+    def record(self, **figures: object) -> None:
+        """To be called after the last assertion: what is written was seen to hold."""
+        if not is_full():
+            return
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        content = {
+            "claim": self.name,
+            "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            "code": self.code,
+            "seed": self.seed,
+            "count": self.count,
+            "figures": figures,
+        }
+        (FOLDER / f"{self.name}.json").write_text(json.dumps(content, indent=2) + "\n")
+
+
+def begin(name: str, *, reduced: int, full: int) -> Proof:
+    """A proof with a fresh, printed seed; under `make prove` skipped when this code has it."""
+    code = code_version()
+    file = FOLDER / f"{name}.json"
+    if is_full() and file.exists() and json.loads(file.read_text())["code"] == code:
+        pytest.skip(f"proved before on this code: {file.relative_to(ROOT)}")
+    seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(2**31))
+    print(f"{name}: seed {seed}")  # noqa: T201 - a failure must be reproducible
+    return Proof(name=name, count=full if is_full() else reduced, seed=seed, code=code)
+
+
+def code_version() -> str:
+    """The tree that is proved, by git's own hashes; `changed` when it is not what is committed."""
+    hashes = [_git("rev-parse", "--short", f"HEAD:{path}") for path in PROVED]
+    changed = _git("status", "--porcelain", "--", *PROVED)
+    return "-".join(hashes) + ("-changed" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
