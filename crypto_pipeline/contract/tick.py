@@ -98,4 +98,7 @@ def plain(number: Decimal | None) -> str | None:
     >>> plain(Decimal("6.14e-06"))
     '0.00000614'
     """
-    return None if number is None else format(number, "f")
+    if number is None:
+        return None
+    text = str(number)
+    return format(number, "f") if "E" in text else text

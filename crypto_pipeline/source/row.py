@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 NUMBER = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{0,60})?([eE][+-]?[0-9]{1,3})?")
+# What DECIMAL(38,18) surely holds as it is written: nearly every number of a venue.
+PLAIN = re.compile(r"[0-9]{1,20}(\.[0-9]{1,18})?")
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 SPACE = re.compile(r"[ \t\n\r]*")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,6 +85,15 @@ def elements(body: str) -> Iterator[Element | BrokenBody]:
 def decimal_field(row: Mapping[Any, Any], name: Any, *, may_be_zero: bool = False) -> Decimal:
     """A finite number above zero (or zero, where a size may be); RowError else."""
     text = _present(row, name)
+    if isinstance(text, str) and PLAIN.fullmatch(text):
+        number = Decimal(text)
+        if number or may_be_zero:
+            return number
+    return _unusual_decimal(text, name, may_be_zero=may_be_zero)
+
+
+def _unusual_decimal(text: object, name: Any, *, may_be_zero: bool) -> Decimal:
+    """With a sign, an exponent or very many digits, if it is a number at all."""
     if not isinstance(text, str) or not NUMBER.fullmatch(text):
         raise RowError("not_a_number", f"{name} is {_short(text)}")
     number = Decimal(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -18,6 +19,7 @@ from kafka.errors import (
     ClusterAuthorizationFailedError,
     InvalidTopicError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
@@ -129,7 +131,7 @@ class Publisher:
         if not messages:
             return [], ""
         try:
-            futures, reason = self._send(messages)
+            futures, reason = self._send(messages, until)
         except BrokerAwayError as error:
             return messages, str(error)
         left = list(messages[len(futures) :])
@@ -150,7 +152,7 @@ class Publisher:
             self.close()
         return left, reason
 
-    def _send(self, messages: Sequence[Outgoing]) -> tuple[list[Any], str]:
+    def _send(self, messages: Sequence[Outgoing], until: float) -> tuple[list[Any], str]:
         """Hand over until the client balks; without metadata each further call would block."""
         if self._producer is None:
             self._producer = self._connect(self._settings)
@@ -162,6 +164,9 @@ class Publisher:
                 raise self._refused(message, error) from error
             except KafkaError as error:
                 return futures, str(error)
+        with suppress(KafkaTimeoutError):
+            # Nothing more comes, so nothing lingers; what is not sent by then says so itself.
+            self._producer.flush(timeout=max(0.0, until - time.monotonic()))
         return futures, ""
 
     def _refused(self, message: Outgoing, error: KafkaError) -> DeliveryError:

@@ -64,9 +64,9 @@ def half_written(path: Any, content: bytes) -> None:
     die()
 
 
-def half_sent(self: Publisher, messages: Any) -> Any:
+def half_sent(self: Publisher, messages: Any, until: float) -> Any:
     """Half of the facts are acknowledged, the rest was never handed over."""
-    SEND(self, messages[: len(messages) // 2])[0][-1].get(timeout=10)
+    SEND(self, messages[: len(messages) // 2], until)[0][-1].get(timeout=10)
     die()
 
 

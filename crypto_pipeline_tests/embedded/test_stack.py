@@ -43,9 +43,20 @@ def open_ports(settings: Settings) -> list[int]:
     return [port for port in ports if _answers(port)]
 
 
-def _answers(port: int, host: str = "127.0.0.1") -> bool:
+def is_taken(address: str, port: int) -> bool:
+    """Whether a listener covers this address; nothing is sent to find out."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return True
+    return False
+
+
+def _answers(port: int) -> bool:
     try:
-        with socket.create_connection((host, port), timeout=1):
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
             return True
     except OSError:
         return False
@@ -77,7 +88,7 @@ def test_up_heals_reports_and_leaves_nothing(make_settings: Callable[..., Settin
                     settings.simulator_port,
                     settings.code_server_port,
                 )
-                if _answers(port, address)
+                if is_taken(address, port)
             ]
 
         for name, mark in MARKS.items():
@@ -153,7 +164,13 @@ def test_a_service_that_cannot_start_ends_everything_with_its_last_lines(
 def test_the_broker_answers_on_loopback_only(broker: Settings) -> None:
     assert broker_module.is_ready(broker)
     for address in other_addresses():
-        assert not _answers(broker.kafka_port, address)
+        assert not is_taken(address, broker.kafka_port)
+
+
+def test_a_listener_on_all_addresses_would_be_noticed() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        for address in other_addresses():
+            assert is_taken(address, server.getsockname()[1])
 
 
 @pytest.mark.spark

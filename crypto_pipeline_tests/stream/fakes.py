@@ -207,6 +207,8 @@ class ScriptedProducer:
 
     def close(self, timeout: float) -> None: ...
 
+    def flush(self, timeout: float) -> None: ...
+
     def send(self, topic: str, value: bytes, key: bytes) -> FakeFuture:
         assert not self.is_dropped
         step = self.script.pop(0) if self.script else None

@@ -1,0 +1,205 @@
+"""How fast a poll is published, against a bare producer: `python -m …benchmarks.publish`.
+
+A bare, tuned kafka-python producer and our way send the same bytes to the same broker in turn
+(A-B-A-B, medians of pairs). Two sizes: a whole-venue poll with spool, facts, poll record and
+marks, from the last byte received to the last acknowledgement; and 100,000 messages at once.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from crypto_pipeline import settings as settings_module
+from crypto_pipeline.contract.poll import PollRecord
+from crypto_pipeline.contract.tick import Tick
+from crypto_pipeline.contract.topic import POLLS, TICKS
+from crypto_pipeline.embedded.running import services
+from crypto_pipeline.settings import Settings
+from crypto_pipeline.source import binance_rows
+from crypto_pipeline.source.binance import TICKER
+from crypto_pipeline.source.venue import Origin
+from crypto_pipeline.stream.connection import open_producer, producer_config
+from crypto_pipeline.stream.deliver import deliver
+from crypto_pipeline.stream.publish import Outgoing, Published, Publisher
+from crypto_pipeline.stream.spool import Spool
+from crypto_pipeline.stream.topics import ensure, open_ready_producer
+from crypto_pipeline_tests.conftest import free_port
+
+PAIRS = 7
+VENUE = 3_600
+MANY = 100_000
+AT = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)
+
+
+def whole_venue() -> tuple[str, dict[str, str]]:
+    """A ticker body of 3,600 pairs in Binance's own shape, and our names for them."""
+    names = {f"C{n}USDT": f"C{n}-USDT" for n in range(VENUE)}
+    rows = [
+        {
+            "symbol": name, "lastPrice": f"{67012 + n}.01000000",
+            "bidPrice": f"{67012 + n}.00000000",
+            "bidQty": "1.20000000", "askPrice": f"{67012 + n}.02000000", "askQty": "0.40000000",
+            "openPrice": "66500.00000000", "highPrice": "69400.00000000",
+            "lowPrice": "66100.50000000", "volume": "21034.11200000",
+            "quoteVolume": "1404519034.12000000", "openTime": 1732226400000,
+            "closeTime": 1732312800000, "firstId": 1, "lastId": 90210 + n, "count": 90210,
+        }
+        for n, name in enumerate(names)
+    ]  # fmt: skip
+    return json.dumps(rows), names
+
+
+def poll_of(body: str, names: dict[str, str], poll_at: datetime) -> tuple[list[Tick], PollRecord]:
+    origin = Origin(
+        market="simulated",
+        source="simulator:binance:7",
+        venue="binance",
+        poll_at=poll_at,
+        observed_at=poll_at,
+        endpoint=TICKER,
+    )
+    ticks, rejected = binance_rows.parse_snapshot(body, origin=origin, names=names)
+    assert not rejected
+    poll = PollRecord(
+        market=origin.market,
+        source=origin.source,
+        venue=origin.venue,
+        poll_at=poll_at,
+        started_at=poll_at,
+        ended_at=poll_at,
+        endpoint=TICKER,
+        purpose="minute",
+        outcome="ok",
+        reason=None,
+        symbols_asked=tuple(names.values()),
+        served=len(ticks),
+        published=len(ticks),
+        unchanged=0,
+        rejected=0,
+        candles=0,
+        budget_used=80,
+    )
+    return ticks, poll
+
+
+def bare(settings: Settings, messages: Sequence[Outgoing]) -> float:
+    """Send with nothing around: connected, metadata known, options as ours; to the last ack."""
+    with closing(open_producer(settings)) as producer:
+        producer.partitions_for(TICKS.name)
+        producer.partitions_for(POLLS.name)
+        started = time.perf_counter()
+        futures = [producer.send(m.topic, m.value, m.key) for m in messages]
+        producer.flush()
+        seconds = time.perf_counter() - started
+        assert all(future.succeeded() for future in futures)
+    return seconds
+
+
+class TimedPublisher(Publisher):
+    """Knows when the last acknowledgement came; trim and mark come after it."""
+
+    def publish(self, messages: Sequence[Outgoing], *, deadline_seconds: float = 20.0) -> Published:
+        published = super().publish(messages, deadline_seconds=deadline_seconds)
+        self.acknowledged_at = time.perf_counter()
+        return published
+
+
+def ours_poll(settings: Settings, body: str, names: dict[str, str], number: int) -> float:
+    """From the body in hand to the last ack: parse, encode, spool, facts, poll record."""
+    with (
+        Spool(settings.home / f"spool-{number}", limit_bytes=10**9) as spool,
+        TimedPublisher(settings, connect=open_ready_producer) as publisher,
+    ):
+        publisher.publish([Outgoing(topic=POLLS.name, key=b"warm", value=b"{}")])
+        started = time.perf_counter()
+        ticks, poll = poll_of(body, names, AT + timedelta(minutes=number))
+        messages = [Outgoing(topic=TICKS.name, key=t.key, value=t.encode()) for t in ticks]
+        final = Outgoing(topic=POLLS.name, key=poll.key, value=poll.encode())
+        spool.append(messages, final, poll_at=poll.poll_at)
+        deliver(spool, publisher, deadline_seconds=60, patience_seconds=60)
+        return publisher.acknowledged_at - started
+
+
+def ours_many(settings: Settings, messages: Sequence[Outgoing]) -> float:
+    with Publisher(settings, connect=open_ready_producer) as publisher:
+        publisher.publish([Outgoing(topic=POLLS.name, key=b"warm", value=b"{}")])
+        started = time.perf_counter()
+        publisher.publish(messages, deadline_seconds=120)
+        return time.perf_counter() - started
+
+
+def paired(a: Callable[[int], float], b: Callable[[int], float]) -> list[tuple[float, float]]:
+    a(-1), b(-2)
+    return [(a(n), b(n)) for n in range(PAIRS)]
+
+
+def measure(settings: Settings) -> dict[str, dict[str, float]]:
+    body, names = whole_venue()
+    ticks, poll = poll_of(body, names, AT)
+    messages = [Outgoing(topic=TICKS.name, key=t.key, value=t.encode()) for t in ticks]
+    final = Outgoing(topic=POLLS.name, key=poll.key, value=poll.encode())
+    many = [
+        replace(messages[n % VENUE], value=messages[n % VENUE].value + b" " * (n % 7))
+        for n in range(MANY)
+    ]
+    venue = paired(
+        lambda n: bare(settings, [*messages, final]),
+        lambda n: ours_poll(settings, body, names, n + 10),
+    )
+    bulk = paired(lambda n: bare(settings, many), lambda n: ours_many(settings, many))
+    return {
+        "whole-venue poll, seconds": figures(venue, better="low"),
+        "100,000 messages, a second": figures(
+            [(MANY / x, MANY / y) for x, y in bulk], better="high"
+        ),
+    }
+
+
+def figures(pairs: Sequence[tuple[float, float]], *, better: str) -> dict[str, float]:
+    return {
+        "bare": statistics.median(x for x, _ in pairs),
+        "ours": statistics.median(y for _, y in pairs),
+        "ratio": statistics.median(y / x for x, y in pairs),
+        "limit": 1.5 if better == "low" else 0.85,
+    }
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        ports = {name: str(free_port()) for name in ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT")}
+        settings = settings_module.load(
+            {"STATE_DIR": folder, "MARKET": "simulated", **ports}, env_file=Path(folder) / "no.env"
+        )
+        with services(settings, ["broker"]):
+            ensure(settings)
+            found = measure(settings)
+    grid = Grid(title=f"Publishing, medians of {PAIRS} pairs, {producer_config(settings)['acks']=}")
+    for name in ("what", "bare producer", "ours", "ratio", "limit"):
+        grid.add_column(name, justify="left" if name == "what" else "right")
+    for what, row in found.items():
+        digits = 3 if "seconds" in what else 0
+        grid.add_row(
+            what,
+            f"{row['bare']:,.{digits}f}",
+            f"{row['ours']:,.{digits}f}",
+            f"{row['ratio']:.2f}",
+            f"{'at most' if row['limit'] > 1 else 'at least'} {row['limit']}",
+        )
+    Console().print(grid)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
