@@ -7,7 +7,9 @@
     + TransientMarketError     may answer if asked again: time-out, 5xx, cut body
     + ToldToWaitError          429 or 418: not before `retry_after_seconds`
     + PermanentMarketError     451, 403, bad key: asking again will not help
+      - RequestRefusedError       400 or 404: the question itself is refused
     + WrongContentError        an answer that is not what the endpoint promises
+      - UnexpectedBodyError       it is kept: a page, or an object where rows belong
   x StreamError            Kafka refused, is away, or holds something unexpected
     + BrokerAwayError
     + DeliveryError
@@ -51,7 +53,23 @@ class ToldToWaitError(MarketError):
 class PermanentMarketError(MarketError): ...
 
 
+class RequestRefusedError(PermanentMarketError):
+    """The venue understood and declined this question; `code` is its own word for why, if any."""
+
+    def __init__(self, message: str, *, code: int | str | None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class WrongContentError(MarketError): ...
+
+
+class UnexpectedBodyError(WrongContentError):
+    """An answer under a good status that is not market data; `body` is its text."""
+
+    def __init__(self, message: str, *, body: str) -> None:
+        super().__init__(message)
+        self.body = body
 
 
 class StreamError(PipelineError): ...

@@ -11,10 +11,10 @@ from typing import Any
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.poll import Rejected
 from crypto_pipeline.contract.tick import Tick
-from crypto_pipeline.errors import WrongContentError
+from crypto_pipeline.errors import RequestRefusedError, WrongContentError
 from crypto_pipeline.source import binance_rows
-from crypto_pipeline.source.client import MarketClient, RequestRefusedError
-from crypto_pipeline.source.venue import Fetched, Origin
+from crypto_pipeline.source.client import MarketClient
+from crypto_pipeline.source.venue import Fetched, Origin, Snapshot
 
 PING = "/api/v3/ping"
 TIME = "/api/v3/time"
@@ -23,6 +23,8 @@ TICKER = "/api/v3/ticker/24hr"
 KLINES = "/api/v3/klines"
 INVALID_SYMBOL = -1121
 KLINES_PAGE = 1000
+# Weights by the REST documentation of 2026-07; the header of each answer corrects our count.
+KLINES_WEIGHT, EXCHANGE_INFO_WEIGHT = 2, 20
 
 
 class Binance:
@@ -36,7 +38,7 @@ class Binance:
         self._listed: frozenset[str] | None = None
         self._lock = threading.Lock()
 
-    def fetch_snapshot(self, symbols: Sequence[str]) -> Fetched:
+    def fetch_snapshot(self, symbols: Sequence[str]) -> Snapshot:
         """Binance fails the whole call for one unknown symbol (-1121); then the known are asked."""
         known, unknown = self._split(symbols)
         try:
@@ -56,8 +58,10 @@ class Binance:
             "endTime": str(epoch_ms(end) - 1),
             "limit": str(KLINES_PAGE),
         }
-        answer = self._client.get(KLINES, query)
-        return Fetched(body=answer.text, endpoint=KLINES, budget_used=answer.budget_used)
+        answer = self._client.get(KLINES, query, weight=KLINES_WEIGHT)
+        return Fetched(
+            body=answer.text, endpoint=KLINES, budget_used=answer.budget_used, symbols=(symbol,)
+        )
 
     def parse_snapshot(
         self, body: str, *, origin: Origin, symbols: Sequence[str]
@@ -89,21 +93,23 @@ class Binance:
         """All `BASE-QUOTE` that the venue lists, whatever their status; asked once, then kept."""
         with self._lock:
             if self._listed is None:
-                content = self._object(EXCHANGE_INFO, {"showPermissionSets": "false"})
+                query = {"showPermissionSets": "false"}
+                content = self._object(EXCHANGE_INFO, query, weight=EXCHANGE_INFO_WEIGHT)
                 self._listed = frozenset(_listed(content.get("symbols")))
             return self._listed
 
-    def _snapshot(self, known: Sequence[str], unknown: Sequence[str]) -> Fetched:
+    def _snapshot(self, known: Sequence[str], unknown: Sequence[str]) -> Snapshot:
         if not known:
-            return Fetched(body="[]", endpoint=TICKER, budget_used=None, unknown=tuple(unknown))
+            return Snapshot(parts=(), unknown=tuple(unknown))
         names = json.dumps([native_name(symbol) for symbol in known], separators=(",", ":"))
-        answer = self._client.get(TICKER, {"symbols": names})
-        return Fetched(
+        answer = self._client.get(TICKER, {"symbols": names}, weight=snapshot_weight(len(known)))
+        part = Fetched(
             body=answer.text,
             endpoint=TICKER,
             budget_used=answer.budget_used,
-            unknown=tuple(unknown),
+            symbols=tuple(known),
         )
+        return Snapshot(parts=(part,), unknown=tuple(unknown))
 
     def _split(self, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
         """Known and unknown; all count as known until the venue has refused a call."""
@@ -113,8 +119,8 @@ class Binance:
         known = [symbol for symbol in symbols if symbol in listed]
         return known, [symbol for symbol in symbols if symbol not in listed]
 
-    def _object(self, path: str, query: dict[str, str]) -> dict[str, Any]:
-        text = self._client.get(path, query).text
+    def _object(self, path: str, query: dict[str, str], *, weight: int = 1) -> dict[str, Any]:
+        text = self._client.get(path, query, weight=weight).text
         try:
             content = json.loads(text)
         except ValueError as error:
@@ -134,6 +140,14 @@ def native_name(symbol: str) -> str:
     'BTCUSDT'
     """
     return symbol.replace("-", "")
+
+
+def snapshot_weight(symbols: int) -> int:
+    """
+    >>> [snapshot_weight(count) for count in (1, 20, 21, 100, 101)]
+    [2, 2, 40, 40, 80]
+    """
+    return 2 if symbols <= 20 else 40 if symbols <= 100 else 80
 
 
 def epoch_ms(moment: datetime) -> int:

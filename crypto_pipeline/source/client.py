@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -21,10 +20,14 @@ import httpx
 from crypto_pipeline.errors import (
     MarketError,
     PermanentMarketError,
+    RequestRefusedError,
     ToldToWaitError,
     TransientMarketError,
+    UnexpectedBodyError,
     WrongContentError,
 )
+from crypto_pipeline.settings import Secret
+from crypto_pipeline.source.budget import Budget
 from crypto_pipeline.source.clock import Clock, SystemClock
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0, pool=15.0)
@@ -35,6 +38,13 @@ PATIENCE_SECONDS = 25.0
 DEFAULT_WAIT_SECONDS = 60.0
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 BODY_SHOWN = 200
+DEFAULT_REMEDY = (
+    "This place or address is not served. Set MARKET=simulated, name another venue in VENUES, or "
+    "an address that serves you."
+)
+
+# Takes the address and the text of a good answer; gives the error that it really is.
+Judge = Callable[[str, str], MarketError | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,27 +55,12 @@ class Answer:
     budget_used: int | None
 
 
-class RequestRefusedError(PermanentMarketError):
-    """Status 400 or 404: the venue understood and declined; `code` is its own number, if any."""
-
-    def __init__(self, message: str, *, code: int | None) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class UnexpectedBodyError(WrongContentError):
-    """An answer under a good status that is not JSON; `body` is its text."""
-
-    def __init__(self, message: str, *, body: str) -> None:
-        super().__init__(message)
-        self.body = body
-
-
 class MarketClient:
     """GETs JSON text from one address; safe to share among threads.
 
     After a 429 or 418 nothing is sent until the venue's own time has passed: the error is
-    raised at once instead, since asking on is what turns a limit into a ban.
+    raised at once instead, since asking on is what turns a limit into a ban. The budget keeps
+    that time for all processes. `judge` finds a venue's errors under a good status.
     """
 
     def __init__(
@@ -76,19 +71,28 @@ class MarketClient:
         transport: httpx.BaseTransport | None = None,
         attempts: int = ATTEMPTS,
         timeout: httpx.Timeout = TIMEOUT,
+        budget: Budget | None = None,
+        judge: Judge | None = None,
+        headers: Mapping[str, Secret] | None = None,
+        remedy: str = DEFAULT_REMEDY,
     ) -> None:
-        self._base_url = base_url
+        self.base_url = base_url
         self._clock = clock or SystemClock()
         self._attempts = attempts
-        self._not_before: datetime | None = None
-        self._lock = threading.Lock()
+        self._budget = budget or Budget(base_url, clock=self._clock)
+        self._judge = judge
+        self._remedy = remedy
         self._http = httpx.Client(
             base_url=base_url,
             timeout=timeout,
             transport=transport,
             follow_redirects=False,
             trust_env=urlsplit(base_url).hostname not in LOOPBACK,
-            headers={"Accept": "application/json", "User-Agent": "crypto-pipeline"},
+            headers={
+                "Accept": "application/json",
+                "User-Agent": "crypto-pipeline",
+                **{name: secret.reveal() for name, secret in (headers or {}).items()},
+            },
         )
 
     def __enter__(self) -> Self:
@@ -105,11 +109,14 @@ class MarketClient:
     def close(self) -> None:
         self._http.close()
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> Answer:
-        """Ask, and ask again after transient failures; raises a MarketError of the last one."""
+    def get(self, path: str, query: Mapping[str, str] | None = None, *, weight: int = 1) -> Answer:
+        """Ask, and ask again after transient failures; raises a MarketError of the last one.
+
+        `weight` is what the venue counts for this question; every attempt costs it again.
+        """
         deadline = self._clock.now() + timedelta(seconds=PATIENCE_SECONDS)
         for attempt in range(1, self._attempts + 1):
-            self._check_allowed(path)
+            self._budget.take(weight)
             try:
                 return self._ask(path, query or {})
             except TransientMarketError:
@@ -125,36 +132,42 @@ class MarketClient:
             response = self._http.get(path, params=query)
         except httpx.TimeoutException as error:
             raise TransientMarketError(
-                f"{self._base_url}{path} did not answer in time. It is asked again at the next "
+                f"{self.base_url}{path} did not answer in time. It is asked again at the next "
                 "poll; look at the network if this goes on."
             ) from error
         except httpx.TransportError as error:
             raise TransientMarketError(
-                f"{self._base_url}{path} could not be reached or broke off: {error}. It is asked "
+                f"{self.base_url}{path} could not be reached or broke off: {error}. It is asked "
                 "again at the next poll; check the network, the proxy and the address."
             ) from error
         if response.status_code != 200:
             raise self._error_for(path, response)
-        _check_json(self._base_url + path, response)
-        return Answer(text=response.text, budget_used=_budget_used(response.headers))
+        _check_json(self.base_url + path, response)
+        self._judge_body(path, response.text)
+        used = _budget_used(response.headers)
+        self._budget.learn(used)
+        return Answer(text=response.text, budget_used=used or self._budget.used())
+
+    def _judge_body(self, path: str, text: str) -> None:
+        error = None if self._judge is None else self._judge(self.base_url + path, text)
+        if isinstance(error, ToldToWaitError):
+            self._budget.told_to_wait(error.retry_after_seconds)
+        if error is not None:
+            raise error
 
     def _error_for(self, path: str, response: httpx.Response) -> MarketError:
-        status, address = response.status_code, f"{self._base_url}{path}"
+        status, address = response.status_code, f"{self.base_url}{path}"
         shown = f"{address} answered {status} {response.text[:BODY_SHOWN]!r}."
         if status in (418, 429):
             seconds = _retry_after(response.headers, self._clock.now())
-            with self._lock:
-                self._not_before = self._clock.now() + timedelta(seconds=seconds)
+            self._budget.told_to_wait(seconds)
             return ToldToWaitError(
                 f"{shown} Nothing is sent there for {seconds:g} s; ask for fewer symbols or from "
                 "fewer machines behind this address.",
                 retry_after_seconds=seconds,
             )
         if status in (401, 403, 451):
-            return PermanentMarketError(
-                f"{shown} This place or address is not served. Set MARKET=simulated, or "
-                "BINANCE_URL to an address that serves you."
-            )
+            return PermanentMarketError(f"{shown} {self._remedy}")
         if status == 408 or status >= 500:
             return TransientMarketError(f"{shown} It is asked again at the next poll.")
         if status >= 400:
@@ -164,19 +177,6 @@ class MarketClient:
         return WrongContentError(
             f"{shown} A redirect or an empty answer is not market data. Check the address."
         )
-
-    def _check_allowed(self, path: str) -> None:
-        with self._lock:
-            not_before = self._not_before
-        if not_before is None:
-            return
-        left = (not_before - self._clock.now()).total_seconds()
-        if left > 0:
-            raise ToldToWaitError(
-                f"{self._base_url}{path} was not asked: the venue said to wait another "
-                f"{left:.0f} s. Polls go on after that.",
-                retry_after_seconds=left,
-            )
 
 
 def _check_json(address: str, response: httpx.Response) -> None:
@@ -208,10 +208,12 @@ def _budget_used(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _venue_code(response: httpx.Response) -> int | None:
+def _venue_code(response: httpx.Response) -> int | str | None:
     try:
         content = json.loads(response.text)
     except ValueError:
         return None
-    code = content.get("code") if isinstance(content, dict) else None
-    return code if isinstance(code, int) else None
+    if not isinstance(content, dict):
+        return None
+    code = content.get("code", content.get("message"))
+    return code if isinstance(code, int | str) else None

@@ -17,11 +17,10 @@ from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.message import MarketKind
 from crypto_pipeline.contract.poll import PollRecord, Rejected
 from crypto_pipeline.contract.tick import Tick
-from crypto_pipeline.errors import MarketError
-from crypto_pipeline.source.client import UnexpectedBodyError
+from crypto_pipeline.errors import MarketError, UnexpectedBodyError
 from crypto_pipeline.source.clock import Clock
 from crypto_pipeline.source.gathered import Gathered, outcome_of
-from crypto_pipeline.source.venue import Origin, Venue
+from crypto_pipeline.source.venue import Fetched, Origin, Venue
 
 THREADS = 8
 MINUTE = timedelta(minutes=1)
@@ -134,26 +133,35 @@ def _take_snapshot(poll: _Poll, got: Gathered, marks: Mapping[str, str]) -> tupl
     """Gather the ticks; return the symbols that the venue does not list."""
     got.endpoint = SNAPSHOT
     try:
-        fetched = poll.venue.fetch_snapshot(poll.symbols)
+        snapshot = poll.venue.fetch_snapshot(poll.symbols)
     except MarketError as error:
         _note_failure(poll, got, error, SNAPSHOT)
         return ()
-    got.endpoint = fetched.endpoint
-    got.add_budget(fetched.budget_used)
-    origin = poll.origin(fetched.endpoint)
-    ticks, rejected = poll.venue.parse_snapshot(fetched.body, origin=origin, symbols=poll.symbols)
+    for part in snapshot.parts:
+        _take_part(poll, got, part, marks)
+    for failure in snapshot.failures:
+        _keep_body(poll, got, failure, SNAPSHOT)
+        got.notes.append(str(failure))
+    served = {tick.symbol for tick in got.ticks}
+    unknown = snapshot.unknown
+    missing = [name for name in poll.symbols if name not in served and name not in unknown]
+    if unknown:
+        got.notes.append(f"unknown to the venue: {', '.join(unknown)}")
+    if missing:
+        got.notes.append(f"not served: {', '.join(missing)}")
+    return unknown
+
+
+def _take_part(poll: _Poll, got: Gathered, part: Fetched, marks: Mapping[str, str]) -> None:
+    got.endpoint = part.endpoint
+    got.add_budget(part.budget_used)
+    origin = poll.origin(part.endpoint)
+    ticks, rejected = poll.venue.parse_snapshot(part.body, origin=origin, symbols=part.symbols)
     got.rejected += rejected
     got.ticks += [
         replace(tick, is_unchanged=tick.mark is not None and marks.get(tick.symbol) == tick.mark)
         for tick in ticks
     ]
-    served = {tick.symbol for tick in ticks}
-    missing = [name for name in poll.symbols if name not in served and name not in fetched.unknown]
-    if fetched.unknown:
-        got.notes.append(f"unknown to the venue: {', '.join(fetched.unknown)}")
-    if missing:
-        got.notes.append(f"not served: {', '.join(missing)}")
-    return fetched.unknown
 
 
 def _take_closed_candles(poll: _Poll, got: Gathered, unknown: Sequence[str]) -> None:
@@ -213,6 +221,10 @@ def _take_candles(
 
 def _note_failure(poll: _Poll, got: Gathered, error: MarketError, endpoint: str) -> None:
     got.failures.append(error)
+    _keep_body(poll, got, error, endpoint)
+
+
+def _keep_body(poll: _Poll, got: Gathered, error: MarketError, endpoint: str) -> None:
     if isinstance(error, UnexpectedBodyError):
         origin = poll.origin(got.endpoint or endpoint)
         got.rejected.append(origin.reject("wrong_content", str(error), error.body))

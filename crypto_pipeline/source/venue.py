@@ -16,6 +16,7 @@ from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.message import MarketKind
 from crypto_pipeline.contract.poll import Rejected
 from crypto_pipeline.contract.tick import Tick
+from crypto_pipeline.errors import MarketError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +46,24 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A body as received. `unknown` are asked symbols that the venue does not list."""
+    """A body as received, with the symbols that this one request asked for."""
 
     body: str
     endpoint: str
     budget_used: int | None
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A snapshot in as many bodies as the venue needs; `failures` are those it did not give.
+
+    `unknown` are asked symbols that the venue does not list.
+    """
+
+    parts: tuple[Fetched, ...]
     unknown: tuple[str, ...] = ()
+    failures: tuple[MarketError, ...] = ()
 
 
 class Venue(Protocol):
@@ -64,7 +77,9 @@ class Venue(Protocol):
         """The most minutes that one `fetch_candles` can return."""
         ...
 
-    def fetch_snapshot(self, symbols: Sequence[str]) -> Fetched: ...
+    def fetch_snapshot(self, symbols: Sequence[str]) -> Snapshot:
+        """Raises the MarketError when not one part could be had."""
+        ...
 
     def fetch_candles(self, symbol: str, start: datetime, end: datetime) -> Fetched:
         """1-minute candles that open in [start, end)."""
@@ -73,7 +88,10 @@ class Venue(Protocol):
     def parse_snapshot(
         self, body: str, *, origin: Origin, symbols: Sequence[str]
     ) -> tuple[list[Tick], list[Rejected]]:
-        """Every row of the body becomes exactly one tick or one rejected row."""
+        """One part: every row of the body becomes exactly one tick or one rejected row.
+
+        `symbols` are those that the part asked for.
+        """
         ...
 
     def parse_candles(

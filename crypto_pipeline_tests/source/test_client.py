@@ -7,11 +7,13 @@ import pytest
 
 from crypto_pipeline.errors import (
     PermanentMarketError,
+    RequestRefusedError,
     ToldToWaitError,
     TransientMarketError,
+    UnexpectedBodyError,
     WrongContentError,
 )
-from crypto_pipeline.source.client import MarketClient, RequestRefusedError, UnexpectedBodyError
+from crypto_pipeline.source.client import MarketClient
 from crypto_pipeline_tests.source.builders import FakeClock
 
 Handler = Callable[[httpx.Request], httpx.Response]

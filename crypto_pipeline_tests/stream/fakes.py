@@ -18,7 +18,7 @@ from crypto_pipeline.contract.poll import Rejected
 from crypto_pipeline.contract.tick import Tick
 from crypto_pipeline.errors import BrokerAwayError
 from crypto_pipeline.settings import Settings
-from crypto_pipeline.source.venue import Fetched, Origin
+from crypto_pipeline.source.venue import Fetched, Origin, Snapshot
 from crypto_pipeline.stream.publish import Outgoing, Published
 from crypto_pipeline.stream.ranges import Span
 
@@ -85,9 +85,12 @@ class FakeVenue:
     name: str = "binance"
     candle_page: int = 1000
 
-    def fetch_snapshot(self, symbols: Sequence[str]) -> Fetched:
+    def fetch_snapshot(self, symbols: Sequence[str]) -> Snapshot:
         self.polls += 1
-        return Fetched(body=str(self.polls), endpoint="snapshot", budget_used=2)
+        part = Fetched(
+            body=str(self.polls), endpoint="snapshot", budget_used=2, symbols=tuple(symbols)
+        )
+        return Snapshot(parts=(part,))
 
     def parse_snapshot(
         self, body: str, *, origin: Origin, symbols: Sequence[str]
@@ -99,6 +102,7 @@ class FakeVenue:
             body=json.dumps([start.isoformat(), end.isoformat()]),
             endpoint="candles",
             budget_used=3,
+            symbols=(symbol,),
         )
 
     def parse_candles(

@@ -1,0 +1,179 @@
+"""What may be asked of a venue and when: one budget a venue, shared by all processes of a machine.
+
+Each minute's poll is a process of its own, and history and repair are others; so what was
+spent, and until when the venue said to wait, is in a small file under a lock. Real time
+throughout: a venue counts real seconds, however fast a simulated market runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from crypto_pipeline.errors import ToldToWaitError
+from crypto_pipeline.source.clock import Clock, SystemClock
+
+# Longer than a window of a minute would make a poll miss the next one.
+PATIENCE_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """At most `limit` weight in each window of so many seconds, aligned to the epoch."""
+
+    limit: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """At most `per_second` on average and `burst` at once (the generic cell rate algorithm)."""
+
+    per_second: float
+    burst: int = 1
+
+
+Allowance = Window | Pace
+State = dict[str, Any]
+
+
+class Budget:
+    """Take before each request; raises ToldToWaitError when the wait would be too long."""
+
+    def __init__(
+        self,
+        venue: str,
+        allowances: Sequence[Allowance] = (),
+        *,
+        file: Path | None = None,
+        clock: Clock | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.venue = venue
+        self._allowances = tuple(allowances)
+        self._file = file
+        self._clock = clock or SystemClock()
+        self._patience = patience_seconds
+        self._memory: State = {}
+        self._thread = threading.Lock()
+
+    def take(self, weight: int = 1) -> None:
+        """Wait for room and spend it; nothing is spent when this raises."""
+        while True:
+            with self._locked() as state:
+                now = self._clock.now()
+                wait, why = self._wait(state, weight, now)
+                if wait <= 0:
+                    self._spend(state, weight, now)
+                    return
+            if wait > self._patience:
+                raise ToldToWaitError(
+                    f"{self.venue} was not asked: {why}. Polls go on in {wait:.0f} s.",
+                    retry_after_seconds=wait,
+                )
+            self._clock.sleep(wait)
+
+    def told_to_wait(self, seconds: float) -> None:
+        """The venue's own word, for every process; a shorter wait never replaces a longer one."""
+        with self._locked() as state:
+            until = self._clock.now() + timedelta(seconds=seconds)
+            state["not_before"] = max(until.isoformat(), state.get("not_before", ""))
+
+    def learn(self, used: int | None) -> None:
+        """The venue's count of this minute, which sees what others behind our address spend."""
+        if used is None:
+            return
+        with self._locked() as state:
+            now = self._clock.now()
+            for allowance in self._allowances:
+                if isinstance(allowance, Window) and allowance.seconds == 60:
+                    number, ours = _used(state, allowance, now)
+                    state[_key(allowance)] = [number, max(ours, used)]
+
+    def used(self, *, seconds: int = 60) -> int | None:
+        """What was spent in the running window of that length; None without such a window."""
+        with self._locked() as state:
+            for allowance in self._allowances:
+                if isinstance(allowance, Window) and allowance.seconds == seconds:
+                    return _used(state, allowance, self._clock.now())[1]
+        return None
+
+    def _wait(self, state: State, weight: int, now: datetime) -> tuple[float, str]:
+        """The longest of all waits, in seconds, and whose it is."""
+        told = state.get("not_before")
+        waits = [(0.0, "")]
+        if told is not None:
+            left = (datetime.fromisoformat(told) - now).total_seconds()
+            waits.append((left, "the venue said to wait"))
+        for allowance in self._allowances:
+            if isinstance(allowance, Window):
+                number, used = _used(state, allowance, now)
+                if used + weight > allowance.limit:
+                    end = datetime.fromtimestamp((number + 1) * allowance.seconds, UTC)
+                    why = f"{used} of {allowance.limit} a {_length(allowance.seconds)} are spent"
+                    waits.append(((end - now).total_seconds() + 0.001, why))
+            else:
+                slack = (allowance.burst - 1) / allowance.per_second
+                ahead = state.get("due", 0.0) - now.timestamp() - slack
+                waits.append((ahead, f"the pace is {allowance.per_second:g} requests a second"))
+        return max(waits)
+
+    def _spend(self, state: State, weight: int, now: datetime) -> None:
+        for allowance in self._allowances:
+            if isinstance(allowance, Window):
+                number, used = _used(state, allowance, now)
+                state[_key(allowance)] = [number, used + weight]
+            else:
+                due = max(state.get("due", 0.0), now.timestamp())
+                state["due"] = due + 1 / allowance.per_second
+
+    @contextmanager
+    def _locked(self) -> Iterator[State]:
+        if self._file is None:
+            with self._thread:
+                yield self._memory
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            state = read_state(self._file)
+            before = json.dumps(state)
+            yield state
+            after = json.dumps(state)
+            if after != before:
+                # Under the lock and in place: the lock is on this very file.
+                file.seek(0)
+                file.truncate()
+                file.write(after)
+                file.flush()
+
+
+def read_state(file: Path) -> State:
+    """What a state file holds; one cut by a crash counts as empty: nothing of it is data."""
+    try:
+        content = json.loads(file.read_text() or "{}")
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _key(window: Window) -> str:
+    return f"window_{window.seconds}"
+
+
+def _used(state: State, window: Window, now: datetime) -> tuple[int, int]:
+    """The running window's number and what is spent of it."""
+    number = int(now.timestamp() // window.seconds)
+    seen, used = state.get(_key(window), [number, 0])
+    return number, used if seen == number else 0
+
+
+def _length(seconds: int) -> str:
+    return {60: "minute", 86_400: "day"}.get(seconds, f"{seconds} s")
