@@ -53,6 +53,7 @@ def tick(**changes: Any) -> Tick:
         "low_24h": Decimal("66100.5"),
         "volume_24h": Decimal("21034.112"),
         "quote_volume_24h": Decimal("1404519034.12"),
+        "market_cap": None,
         "trades_24h": 90210,
         "mark": "90210",
         "is_unchanged": False,

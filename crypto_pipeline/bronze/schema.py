@@ -49,6 +49,7 @@ TICK_FIELDS = (
     price("low_24h", "Lowest price of 24 hours"),
     price("volume_24h", "Volume of 24 hours, base units"),
     price("quote_volume_24h", "Volume of 24 hours, quote units"),
+    price("market_cap", "Market capitalisation, quote units; reference sources only"),
     whole("trades_24h", "Trades in 24 hours"),
     text("mark", "The venue's sign of change: trade id, last id or last update"),
     column("is_unchanged", BooleanType(), "The venue's mark repeats since the poll before"),

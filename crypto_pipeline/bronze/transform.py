@@ -37,7 +37,7 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 # Facts only: two reports of one fact may differ in when we saw it and how it was worded.
 TICK_FACTS = (
     "price", "bid", "ask", "bid_size", "ask_size", "open_24h", "high_24h", "low_24h",
-    "volume_24h", "quote_volume_24h", "trades_24h", "mark", "event_at",
+    "volume_24h", "quote_volume_24h", "market_cap", "trades_24h", "mark", "event_at",
 )  # fmt: skip
 CANDLE_FACTS = ("open", "high", "low", "close", "volume")
 

@@ -46,6 +46,7 @@ def tick_schema() -> Schema:
                 for name in (
                     *("bid", "ask", "bid_size", "ask_size"),
                     *("open_24h", "high_24h", "low_24h", "volume_24h", "quote_volume_24h"),
+                    "market_cap",
                 )
             },
             "trades_24h": _or_null(COUNT),

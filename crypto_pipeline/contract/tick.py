@@ -25,7 +25,7 @@ class Tick:
     `poll_at` is the scheduled instant, `observed_at` ours on receipt, `event_at` the
     venue's (absent where it gives none). `mark` is the venue's own sign of change: a
     trade id, a last id or a last update. `record` is the venue's text, byte for byte.
-    Sizes and volumes are in base units, `quote_volume_24h` in quote units.
+    Sizes and volumes are in base units, `quote_volume_24h` and `market_cap` in quote units.
     """
 
     market: MarketKind
@@ -45,6 +45,7 @@ class Tick:
     low_24h: Decimal | None
     volume_24h: Decimal | None
     quote_volume_24h: Decimal | None
+    market_cap: Decimal | None
     trades_24h: int | None
     mark: str | None
     is_unchanged: bool
@@ -84,6 +85,7 @@ class Tick:
             "low_24h": plain(self.low_24h),
             "volume_24h": plain(self.volume_24h),
             "quote_volume_24h": plain(self.quote_volume_24h),
+            "market_cap": plain(self.market_cap),
             "trades_24h": self.trades_24h,
             "mark": self.mark,
             "is_unchanged": self.is_unchanged,

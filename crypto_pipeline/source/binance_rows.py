@@ -19,24 +19,24 @@ trades, taker base volume, taker quote volume, unused.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.poll import Rejected
 from crypto_pipeline.contract.tick import Tick
+from crypto_pipeline.source.body import BrokenBody, elements
+from crypto_pipeline.source.candle_rows import candles_of, make_candle
 from crypto_pipeline.source.row import (
-    BrokenBody,
     RowError,
     decimal_field,
-    elements,
+    not_crossed,
     optional_decimal,
     time_field,
     whole_field,
 )
 from crypto_pipeline.source.venue import Origin
 
-MINUTE = timedelta(minutes=1)
 KLINE_FIELDS = (
     "open time",
     "open",
@@ -83,20 +83,22 @@ def parse_candles(
 
     `torn` is a candle whose high or low contradicts its other prices.
     """
-    candles, rejected = [], []
-    for part in elements(body):
-        if isinstance(part, BrokenBody):
-            rejected.append(origin.reject(part.reason, part.detail, part.rest))
-            continue
-        try:
-            candle = _candle(part.value, part.text, origin, symbol, is_backfill)
-        except RowError as error:
-            detail = f"{symbol}: {error}"
-            rejected.append(origin.reject(error.reason, detail, part.text))
-        else:
-            if candle.open_at + MINUTE <= finished_by:
-                candles.append(candle)
-    return candles, rejected
+
+    def read(row: Any, text: str) -> Candle:
+        if not isinstance(row, list):
+            raise RowError("not_a_row", "the row is not an array")
+        return make_candle(
+            dict(zip(KLINE_FIELDS, row, strict=False)),
+            text,
+            origin=origin,
+            symbol=symbol,
+            is_backfill=is_backfill,
+            open_time="open time",
+            close_time="close time",
+            quote_volume="quote volume",
+        )
+
+    return candles_of(elements(body), read, origin=origin, symbol=symbol, finished_by=finished_by)
 
 
 def _tick(row: Any, text: str, *, origin: Origin, names: Mapping[str, str]) -> Tick:
@@ -108,8 +110,7 @@ def _tick(row: Any, text: str, *, origin: Origin, names: Mapping[str, str]) -> T
         raise RowError("unknown_symbol", f"symbol {ascii(row['symbol'])[:60]} was not asked for")
     price = decimal_field(row, "lastPrice")
     bid, ask = optional_decimal(row, "bidPrice"), optional_decimal(row, "askPrice")
-    if bid and ask and bid > ask:
-        raise RowError("crossed", f"bid {bid} is above ask {ask}")
+    not_crossed(bid, ask)
     return Tick(
         market=origin.market,
         source=origin.source,
@@ -128,41 +129,10 @@ def _tick(row: Any, text: str, *, origin: Origin, names: Mapping[str, str]) -> T
         low_24h=optional_decimal(row, "lowPrice"),
         volume_24h=optional_decimal(row, "volume"),
         quote_volume_24h=optional_decimal(row, "quoteVolume"),
+        market_cap=None,
         trades_24h=whole_field(row, "count") if "count" in row else None,
         mark=str(whole_field(row, "lastId")) if "lastId" in row else None,
         is_unchanged=False,
-        endpoint=origin.endpoint,
-        record=text,
-    )
-
-
-def _candle(row: Any, text: str, origin: Origin, symbol: str, is_backfill: bool) -> Candle:
-    if not isinstance(row, list):
-        raise RowError("not_a_row", "the row is not an array")
-    fields = dict(zip(KLINE_FIELDS, row, strict=False))
-    open_at = time_field(fields, "open time")
-    if open_at.second or open_at.microsecond:
-        raise RowError("not_a_minute", f"open time {open_at.isoformat()} is inside a minute")
-    first, high = decimal_field(fields, "open"), decimal_field(fields, "high")
-    low, last = decimal_field(fields, "low"), decimal_field(fields, "close")
-    if high < max(first, last, low) or low > min(first, last):
-        raise RowError("torn", f"open {first}, high {high}, low {low}, close {last}")
-    return Candle(
-        market=origin.market,
-        source=origin.source,
-        venue=origin.venue,
-        symbol=symbol,
-        open_at=open_at,
-        observed_at=origin.observed_at,
-        event_at=time_field(fields, "close time"),
-        open=first,
-        high=high,
-        low=low,
-        close=last,
-        volume=decimal_field(fields, "volume", may_be_zero=True),
-        quote_volume=optional_decimal(fields, "quote volume"),
-        trades=whole_field(fields, "trades") if "trades" in fields else None,
-        is_backfill=is_backfill,
         endpoint=origin.endpoint,
         record=text,
     )

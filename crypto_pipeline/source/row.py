@@ -1,20 +1,19 @@
-"""Reading one row of a body: its exact text, and its numbers without passing through float."""
+"""Reading the fields of one row: exact numbers, never through float, or a RowError."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+from crypto_pipeline.source.body import short
 
 NUMBER = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{0,60})?([eE][+-]?[0-9]{1,3})?")
 # What DECIMAL(38,18) surely holds as it is written: nearly every number of a venue.
 PLAIN = re.compile(r"[0-9]{1,20}(\.[0-9]{1,18})?")
 WHOLE = re.compile(r"-?[0-9]{1,18}")
-SPACE = re.compile(r"[ \t\n\r]*")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A millisecond count past this is in microseconds or wrong; it lies in the year 2286.
 LAST_MS = 9_999_999_999_999
@@ -30,56 +29,10 @@ class RowError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
-    """One element of a JSON array: its value (numbers as text) and the text it came from."""
-
-    value: Any
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenBody:
-    """Where a body stops being an array: `rest` runs from there to its end."""
-
-    reason: str
-    detail: str
-    rest: str
-
-
-def elements(body: str) -> Iterator[Element | BrokenBody]:
-    r"""Walk a JSON array; rows before a break are kept, the break comes last.
-
-    >>> [getattr(part, "text", part) for part in elements('[{"a": 1.50}, 2]')]
-    ['{"a": 1.50}', '2']
-    >>> [type(part).__name__ for part in elements('[1, {"a": ')]
-    ['Element', 'BrokenBody']
-    """
-    decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
-    place = _skip(body, 0)
-    if body[place : place + 1] != "[":
-        yield _not_an_array(decoder, body)
-        return
-    place = _skip(body, place + 1)
-    is_first = True
-    while body[place : place + 1] != "]" or not is_first:
-        try:
-            value, end = decoder.raw_decode(body, place)
-        except (ValueError, RecursionError) as error:
-            yield BrokenBody("not_json", _short(error), body[place:])
-            return
-        yield Element(value, body[place:end])
-        is_first = False
-        place = _skip(body, end)
-        if body[place : place + 1] == "]":
-            break
-        if body[place : place + 1] != ",":
-            yield BrokenBody("not_json", f"no comma at character {place}", body[place:])
-            return
-        place = _skip(body, place + 1)
-    rest = body[_skip(body, place + 1) :]
-    if rest:
-        yield BrokenBody("not_json", "text after the array", rest)
+def not_crossed(bid: Decimal | None, ask: Decimal | None) -> None:
+    """A bid above the ask is no book; a side without an order is 0 or absent."""
+    if bid and ask and bid > ask:
+        raise RowError("crossed", f"bid {bid} is above ask {ask}")
 
 
 def decimal_field(row: Mapping[Any, Any], name: Any, *, may_be_zero: bool = False) -> Decimal:
@@ -95,14 +48,14 @@ def decimal_field(row: Mapping[Any, Any], name: Any, *, may_be_zero: bool = Fals
 def _unusual_decimal(text: object, name: Any, *, may_be_zero: bool) -> Decimal:
     """With a sign, an exponent or very many digits, if it is a number at all."""
     if not isinstance(text, str) or not NUMBER.fullmatch(text):
-        raise RowError("not_a_number", f"{name} is {_short(text)}")
+        raise RowError("not_a_number", f"{name} is {short(text)}")
     number = Decimal(text)
     if number < 0 or (number == 0 and not may_be_zero):
-        raise RowError("not_positive", f"{name} is {_short(text)}")
+        raise RowError("not_positive", f"{name} is {short(text)}")
     exponent = number.normalize().as_tuple().exponent if number else 0
     too_fine = isinstance(exponent, int) and exponent < -FRACTION_DIGITS
     if number and (too_fine or number.adjusted() >= WHOLE_DIGITS):
-        raise RowError("out_of_range", f"{name} is {_short(text)}, DECIMAL(38,18) cannot hold it")
+        raise RowError("out_of_range", f"{name} is {short(text)}, DECIMAL(38,18) cannot hold it")
     return number
 
 
@@ -114,7 +67,7 @@ def optional_decimal(row: Mapping[Any, Any], name: Any) -> Decimal | None:
 def whole_field(row: Mapping[Any, Any], name: Any) -> int:
     text = _present(row, name)
     if not isinstance(text, str) or not WHOLE.fullmatch(text):
-        raise RowError("not_a_number", f"{name} is {_short(text)}")
+        raise RowError("not_a_number", f"{name} is {short(text)}")
     return int(text)
 
 
@@ -126,24 +79,25 @@ def time_field(row: Mapping[Any, Any], name: Any) -> datetime:
     return EPOCH + timedelta(milliseconds=number)
 
 
+def instant_field(row: Mapping[Any, Any], name: Any) -> datetime:
+    """ISO-8601 with an offset to UTC; more than microseconds are cut off."""
+    text = _present(row, name)
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise RowError("bad_time", f"{name} is {short(text)}, no time with an offset")
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError as error:
+        raise RowError("out_of_range", f"{name} is {short(text)}") from error
+    if not EPOCH <= moment <= EPOCH + timedelta(milliseconds=LAST_MS):
+        raise RowError("out_of_range", f"{name} is {short(text)}")
+    return moment
+
+
 def _present(row: Mapping[Any, Any], name: Any) -> Any:
     if name not in row:
         raise RowError("missing_field", f"{name} is missing")
     return row[name]
-
-
-def _not_an_array(decoder: json.JSONDecoder, body: str) -> BrokenBody:
-    try:
-        decoder.decode(body)
-    except (ValueError, RecursionError) as error:
-        return BrokenBody("not_json", _short(error), body)
-    return BrokenBody("not_an_array", "the body is JSON but no array", body)
-
-
-def _skip(body: str, place: int) -> int:
-    match = SPACE.match(body, place)
-    return match.end() if match else place
-
-
-def _short(value: object) -> str:
-    return ascii(value)[:200]

@@ -140,7 +140,8 @@ def test_the_schema_refuses_a_value_that_bronze_would_reject(name: str, value: o
 def test_fields_without_a_value_fit_the_schema() -> None:
     bare = tick(
         bid=None, ask=None, bid_size=None, ask_size=None, open_24h=None, high_24h=None,
-        low_24h=None, volume_24h=None, quote_volume_24h=None, trades_24h=None, mark=None,
+        low_24h=None, volume_24h=None, quote_volume_24h=None, market_cap=None,
+        trades_24h=None, mark=None,
     )  # fmt: skip
     jsonschema.validate(json.loads(bare.encode()), json_schema.tick_schema())
     jsonschema.validate(

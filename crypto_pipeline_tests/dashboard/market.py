@@ -67,7 +67,8 @@ def tick(
         market=market, source=source, venue="binance", symbol=symbol, poll_at=minute,
         observed_at=at, event_at=None, price=Decimal(price or PRICES.get(symbol, "1.5")),
         bid=None, ask=None, bid_size=None, ask_size=None, open_24h=None, high_24h=None,
-        low_24h=None, volume_24h=None, quote_volume_24h=None, trades_24h=None, mark=None,
+        low_24h=None, volume_24h=None, quote_volume_24h=None, market_cap=None,
+        trades_24h=None, mark=None,
         is_unchanged=False, endpoint="ticker/24hr", record="{}",
     )  # fmt: skip
     return record("market.ticks", made.payload(), at=at, key=made.key.decode())

@@ -140,6 +140,7 @@ def tick(symbol: str, *, origin: Origin, price: str = "1") -> Tick:
         low_24h=None,
         volume_24h=None,
         quote_volume_24h=None,
+        market_cap=None,
         trades_24h=None,
         mark="same",
         is_unchanged=False,
