@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,44 +16,57 @@ from typing import Literal, get_args
 
 from dotenv import dotenv_values
 
+from crypto_pipeline import setting_values
 from crypto_pipeline.errors import SettingsError
+from crypto_pipeline.setting_values import (
+    SYMBOL_FORM,
+    WHOLE_VENUE,
+    Secret,
+    VenueName,
+    parse_symbols,
+)
+
+__all__ = ["SYMBOL_FORM", "Secret", "Settings", "VenueName", "load", "parse_symbols"]
 
 MarketSetting = Literal["auto", "live", "simulated", "recorded"]
+CoinGeckoPlan = Literal["demo", "pro"]
 
 DEFAULT_SYMBOLS = (
     "BTC-USDT,ETH-USDT,SOL-USDT,XRP-USDT,BNB-USDT,DOGE-USDT,ADA-USDT,TRX-USDT,LINK-USDT,"
     "AVAX-USDT,LTC-USDT,DOT-USDT,BCH-USDT,NEAR-USDT,UNI-USDT,ATOM-USDT,XLM-USDT,HBAR-USDT,"
     "SHIB-USDT,PEPE-USDT"
 )
-SYMBOL_FORM = re.compile(r"[A-Z0-9]{1,20}-[A-Z0-9]{2,10}")
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A value that prints as stars; `reveal()` is the only way to it."""
-
-    _value: str
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    __str__ = __repr__
+COINGECKO = "coingecko"
+COINGECKO_URLS = {"demo": "https://api.coingecko.com", "pro": "https://pro-api.coingecko.com"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings of one process, checked. Paths are absolute; ports are on 127.0.0.1."""
+    """All settings of one process, checked. Paths are absolute; ports are on 127.0.0.1.
+
+    `symbols` is empty where SYMBOLS=all asks for a whole venue. `venues` are in the order in
+    which they are tried.
+    """
 
     market: MarketSetting
     symbols: tuple[str, ...]
+    venues: tuple[VenueName, ...]
     state_dir: Path
     lake_root_setting: str | None
     history_hours: int
     poll_delay_seconds: float
     binance_url: str
+    kraken_url: str
+    coinbase_url: str
+    coingecko_url: str
+    coingecko_plan: CoinGeckoPlan
+    coingecko_api_key: Secret | None
+    coingecko_minutes: int
+    binance_weight_per_minute: int
+    kraken_requests_per_second: float
+    coinbase_requests_per_second: float
+    coingecko_calls_per_minute: int
+    coingecko_calls_per_day: int
     simulator_seed: int
     simulator_speed: float
     recorded_dir: Path | None
@@ -102,36 +114,64 @@ class Settings:
         return self.state_dir / "spark-token"
 
     @property
+    def is_whole_venue(self) -> bool:
+        return not self.symbols
+
+    @property
     def source(self) -> str:
-        """The source in every key; decision 1 of the design gives the forms."""
+        """The source of the venue that is tried first."""
+        return self.source_of(self.venues[0])
+
+    def source_of(self, venue: str) -> str:
+        """The source in every key, one a venue; decision 1 of the design gives the forms."""
         if self.market == "simulated":
-            return f"simulator:binance:{self.simulator_seed}"
+            return f"simulator:{venue}:{self.simulator_seed}"
         if self.market == "recorded":
             if self.recorded_dir is None:
                 raise SettingsError(
                     "MARKET=recorded needs RECORDED_DIR: a folder of candle files named "
                     "BASE_QUOTE-1m.csv.gz."
                 )
-            return f"recorded:{self.recorded_dir.name}"
-        return "binance"
+            folder = f"recorded:{self.recorded_dir.name}"
+            return folder if venue == "binance" else f"{folder}:{venue}"
+        return venue
 
     @property
-    def market_url(self) -> str:
-        """Where Binance's endpoints are answered: the venue, or the simulator in its place."""
-        if self.market == "live":
-            return self.binance_url
+    def simulator_url(self) -> str:
         return f"http://127.0.0.1:{self.simulator_port}"
+
+    def url_of(self, venue: str) -> str:
+        """Where a venue's endpoints are answered: there, or by the simulator in its place."""
+        if self.market in ("simulated", "recorded"):
+            return self.simulator_url if venue == "binance" else f"{self.simulator_url}/{venue}"
+        return {
+            "binance": self.binance_url,
+            "kraken": self.kraken_url,
+            "coinbase": self.coinbase_url,
+            COINGECKO: self.coingecko_url,
+        }[venue]
 
     def environment(self) -> dict[str, str]:
         """The variables that make a child process see the same settings; no secrets in it."""
         values = {
             "MARKET": self.market,
-            "SYMBOLS": ",".join(self.symbols),
+            "SYMBOLS": ",".join(self.symbols) or WHOLE_VENUE,
+            "VENUES": ",".join(self.venues),
             "STATE_DIR": str(self.state_dir),
             "LAKE_ROOT": self.lake_root_setting,
             "HISTORY_HOURS": str(self.history_hours),
             "POLL_DELAY_SECONDS": str(self.poll_delay_seconds),
             "BINANCE_URL": self.binance_url,
+            "KRAKEN_URL": self.kraken_url,
+            "COINBASE_URL": self.coinbase_url,
+            "COINGECKO_URL": self.coingecko_url,
+            "COINGECKO_PLAN": self.coingecko_plan,
+            "COINGECKO_MINUTES": str(self.coingecko_minutes),
+            "BINANCE_WEIGHT_PER_MINUTE": str(self.binance_weight_per_minute),
+            "KRAKEN_REQUESTS_PER_SECOND": str(self.kraken_requests_per_second),
+            "COINBASE_REQUESTS_PER_SECOND": str(self.coinbase_requests_per_second),
+            "COINGECKO_CALLS_PER_MINUTE": str(self.coingecko_calls_per_minute),
+            "COINGECKO_CALLS_PER_DAY": str(self.coingecko_calls_per_day),
             "SIMULATOR_SEED": str(self.simulator_seed),
             "SIMULATOR_SPEED": str(self.simulator_speed),
             "RECORDED_DIR": None if self.recorded_dir is None else str(self.recorded_dir),
@@ -157,32 +197,63 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
     values = {name: value for name, value in {**file, **given}.items() if value}
     state_dir = Path(values.get("STATE_DIR", ".crypto-pipeline")).expanduser().absolute()
     recorded = values.get("RECORDED_DIR")
+    plan = setting_values.choice(values, "COINGECKO_PLAN", "demo", get_args(CoinGeckoPlan))
     return Settings(
         market=_market(values, state_dir),
-        symbols=parse_symbols(values.get("SYMBOLS", DEFAULT_SYMBOLS)),
+        symbols=setting_values.watch_list(values.get("SYMBOLS", DEFAULT_SYMBOLS)),
+        venues=setting_values.venues(values.get("VENUES", ",".join(get_args(VenueName)))),
         state_dir=state_dir,
         lake_root_setting=values.get("LAKE_ROOT"),
-        history_hours=_integer(values, "HISTORY_HOURS", 24, low=0, high=24 * 400),
-        poll_delay_seconds=_number(values, "POLL_DELAY_SECONDS", 5.0, low=0.0, high=50.0),
-        binance_url=_url(values, "BINANCE_URL", "https://data-api.binance.vision"),
-        simulator_seed=_integer(values, "SIMULATOR_SEED", 7, low=0, high=2**31),
-        simulator_speed=_number(values, "SIMULATOR_SPEED", 1.0, low=0.01, high=10_000.0),
+        history_hours=setting_values.integer(values, "HISTORY_HOURS", 24, low=0, high=24 * 400),
+        poll_delay_seconds=setting_values.number(
+            values, "POLL_DELAY_SECONDS", 5.0, low=0.0, high=50.0
+        ),
+        binance_url=setting_values.url(values, "BINANCE_URL", "https://data-api.binance.vision"),
+        kraken_url=setting_values.url(values, "KRAKEN_URL", "https://api.kraken.com"),
+        coinbase_url=setting_values.url(
+            values, "COINBASE_URL", "https://api.exchange.coinbase.com"
+        ),
+        coingecko_url=setting_values.url(values, "COINGECKO_URL", COINGECKO_URLS[plan]),
+        coingecko_plan=plan,  # type: ignore[arg-type]
+        coingecko_api_key=setting_values.secret(values, "COINGECKO_API_KEY"),
+        coingecko_minutes=setting_values.coingecko_minutes(values),
+        binance_weight_per_minute=setting_values.integer(
+            values, "BINANCE_WEIGHT_PER_MINUTE", 4800, low=100, high=1_000_000
+        ),
+        kraken_requests_per_second=setting_values.number(
+            values, "KRAKEN_REQUESTS_PER_SECOND", 0.9, low=0.01, high=1000.0
+        ),
+        coinbase_requests_per_second=setting_values.number(
+            values, "COINBASE_REQUESTS_PER_SECOND", 8.0, low=0.01, high=1000.0
+        ),
+        coingecko_calls_per_minute=setting_values.integer(
+            values, "COINGECKO_CALLS_PER_MINUTE", 25, low=1, high=10_000
+        ),
+        coingecko_calls_per_day=setting_values.integer(
+            values, "COINGECKO_CALLS_PER_DAY", 320, low=1, high=1_000_000
+        ),
+        simulator_seed=setting_values.integer(values, "SIMULATOR_SEED", 7, low=0, high=2**31),
+        simulator_speed=setting_values.number(
+            values, "SIMULATOR_SPEED", 1.0, low=0.01, high=10_000.0
+        ),
         recorded_dir=None if recorded is None else Path(recorded).expanduser().absolute(),
         recorded_start=values.get("RECORDED_START"),
         kafka_bootstrap=values.get("KAFKA_BOOTSTRAP_SERVERS"),
-        kafka_port=_port(values, "KAFKA_PORT", 9092),
-        kafka_controller_port=_port(values, "KAFKA_CONTROLLER_PORT", 9093),
+        kafka_port=setting_values.port(values, "KAFKA_PORT", 9092),
+        kafka_controller_port=setting_values.port(values, "KAFKA_CONTROLLER_PORT", 9093),
         spark_remote=values.get("SPARK_REMOTE"),
-        spark_port=_port(values, "SPARK_PORT", 15002),
-        spark_token_setting=_secret(values, "SPARK_CONNECT_TOKEN"),
-        simulator_port=_port(values, "SIMULATOR_PORT", 8900),
-        dagster_port=_port(values, "DAGSTER_PORT", 3000),
-        code_server_port=_port(values, "CODE_SERVER_PORT", 4266),
-        dashboard_port=_port(values, "DASHBOARD_PORT", 8501),
-        spool_limit_mb=_integer(values, "SPOOL_LIMIT_MB", 512, low=1, high=1_000_000),
-        aws_access_key_id=_secret(values, "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"),
-        aws_secret_access_key=_secret(values, "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"),
-        databricks_token=_secret(values, "DATABRICKS_TOKEN"),
+        spark_port=setting_values.port(values, "SPARK_PORT", 15002),
+        spark_token_setting=setting_values.secret(values, "SPARK_CONNECT_TOKEN"),
+        simulator_port=setting_values.port(values, "SIMULATOR_PORT", 8900),
+        dagster_port=setting_values.port(values, "DAGSTER_PORT", 3000),
+        code_server_port=setting_values.port(values, "CODE_SERVER_PORT", 4266),
+        dashboard_port=setting_values.port(values, "DASHBOARD_PORT", 8501),
+        spool_limit_mb=setting_values.integer(values, "SPOOL_LIMIT_MB", 512, low=1, high=1_000_000),
+        aws_access_key_id=setting_values.secret(values, "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"),
+        aws_secret_access_key=setting_values.secret(
+            values, "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"
+        ),
+        databricks_token=setting_values.secret(values, "DATABRICKS_TOKEN"),
     )
 
 
@@ -203,24 +274,6 @@ def current_file(state_dir: Path) -> Path:
     return state_dir / "current.json"
 
 
-def parse_symbols(text: str) -> tuple[str, ...]:
-    """Split a comma-separated watch-list; order is kept, repeats are dropped.
-
-    >>> parse_symbols("btc-usdt, ETH-USDT,BTC-USDT")
-    ('BTC-USDT', 'ETH-USDT')
-    """
-    symbols = tuple(dict.fromkeys(part.strip().upper() for part in text.split(",") if part.strip()))
-    for symbol in symbols:
-        if not SYMBOL_FORM.fullmatch(symbol):
-            raise SettingsError(
-                f"SYMBOLS has {symbol!r}. Write BASE-QUOTE in capitals with commas between, "
-                "for example BTC-USDT,ETH-USDT."
-            )
-    if not symbols:
-        raise SettingsError("SYMBOLS is empty. Name at least one, for example BTC-USDT.")
-    return symbols
-
-
 def _market(values: Mapping[str, str], state_dir: Path) -> MarketSetting:
     text = values.get("MARKET", "auto").lower()
     if text == "auto" and current_file(state_dir).exists():
@@ -229,45 +282,6 @@ def _market(values: Mapping[str, str], state_dir: Path) -> MarketSetting:
         if text == accepted:
             return accepted  # type: ignore[no-any-return]
     raise SettingsError(f"MARKET is {text!r}. Accepted: {', '.join(get_args(MarketSetting))}.")
-
-
-def _integer(values: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
-    text = values.get(name, str(default))
-    if not re.fullmatch(r"-?\d+", text) or not low <= int(text) <= high:
-        raise SettingsError(f"{name} is {text!r}. Give a whole number from {low} to {high}.")
-    return int(text)
-
-
-def _number(
-    values: Mapping[str, str], name: str, default: float, *, low: float, high: float
-) -> float:
-    text = values.get(name, str(default))
-    try:
-        number = float(text)
-    except ValueError as error:
-        raise SettingsError(f"{name} is {text!r}. Give a number from {low} to {high}.") from error
-    if not low <= number <= high:
-        raise SettingsError(f"{name} is {text!r}. Give a number from {low} to {high}.")
-    return number
-
-
-def _port(values: Mapping[str, str], name: str, default: int) -> int:
-    return _integer(values, name, default, low=1, high=65535)
-
-
-def _url(values: Mapping[str, str], name: str, default: str) -> str:
-    text = values.get(name, default).rstrip("/")
-    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text):
-        raise SettingsError(f"{name} is {text!r}. Give an address such as {default}.")
-    return text
-
-
-def _secret(values: Mapping[str, str], *names: str) -> Secret | None:
-    """The first name that is set wins, so the standard name comes first."""
-    for name in names:
-        if name in values:
-            return Secret(values[name])
-    return None
 
 
 def process_environment() -> dict[str, str]:

@@ -109,6 +109,8 @@ POLLS = Table(
             whole("rejected", "Rows that yielded no tick"),
             whole("candles", "Candles that rode along"),
             whole("budget_used", "Request weight used in the venue's window"),
+            text("venue_reason", "Why this venue was asked; null where it is the first in line"),
+            moment("newest_event_at", "The venue's newest time among the ticks, UTC"),
             *COORDINATES,
             DATE,
             BATCH,

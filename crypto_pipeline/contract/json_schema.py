@@ -55,6 +55,7 @@ def tick_schema() -> Schema:
             "endpoint": TEXT,
             "record": {"type": "string", "description": "The venue's own text"},
         },
+        optional=("market_cap",),
     )
 
 
@@ -92,7 +93,10 @@ def poll_schema() -> Schema:
             "symbols_asked": {"type": "array", "items": SYMBOL},
             **dict.fromkeys(("served", "published", "unchanged", "rejected", "candles"), COUNT),
             "budget_used": _or_null(COUNT),
+            "venue_reason": _or_null({"type": "string"}),
+            "newest_event_at": _or_null(TIME),
         },
+        optional=("venue_reason", "newest_event_at"),
     )
 
 
@@ -112,7 +116,8 @@ def rejected_schema() -> Schema:
     )
 
 
-def _record(kind: str, own: Schema) -> Schema:
+def _record(kind: str, own: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
+    """`optional` fields came later within the schema version: older records lack them."""
     fields = {
         "schema_version": {"const": SCHEMA_VERSION},
         "kind": {"const": kind},
@@ -127,7 +132,7 @@ def _record(kind: str, own: Schema) -> Schema:
         "title": kind,
         "type": "object",
         "properties": fields,
-        "required": list(fields),
+        "required": [name for name in fields if name not in optional],
         "additionalProperties": True,
     }
 

@@ -11,6 +11,7 @@ from crypto_pipeline.contract.message import (
     MarketKind,
     encode,
     fact_id,
+    format_optional_time,
     format_time,
     message_key,
 )
@@ -26,6 +27,9 @@ class PollRecord:
     """One venue and minute, sent after the last ack: served = published + unchanged + rejected.
 
     `purpose` tells the minute's poll from a fetch of history; `candles` counts what rode along.
+    `venue_reason` says why this venue was asked where it was not the first in line;
+    `newest_event_at` is the venue's newest time among the ticks, so its distance from
+    `ended_at` is the age of the answer.
     """
 
     market: MarketKind
@@ -45,6 +49,8 @@ class PollRecord:
     rejected: int
     candles: int
     budget_used: int | None
+    venue_reason: str | None = None
+    newest_event_at: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -79,12 +85,17 @@ class PollRecord:
             "rejected": self.rejected,
             "candles": self.candles,
             "budget_used": self.budget_used,
+            "venue_reason": self.venue_reason,
+            "newest_event_at": format_optional_time(self.newest_event_at),
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """A body or row without a tick or candle, kept verbatim up to `BODY_LIMIT` characters."""
+    """A body or row without a tick or candle, kept verbatim up to `BODY_LIMIT` characters.
+
+    `copy` numbers equal rows of one poll, so that each keeps an id of its own.
+    """
 
     market: MarketKind
     source: str
@@ -95,11 +106,15 @@ class Rejected:
     reason: str
     detail: str
     body: str
+    copy: int = 0
 
     @property
     def id(self) -> str:
         moment = format_time(self.poll_at)
-        return fact_id("rejected", self.source, moment, self.endpoint, self.reason, self.body)
+        copy = (str(self.copy),) if self.copy else ()
+        return fact_id(
+            "rejected", self.source, moment, self.endpoint, self.reason, self.body, *copy
+        )
 
     @property
     def key(self) -> bytes:

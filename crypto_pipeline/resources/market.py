@@ -6,7 +6,8 @@ import dagster as dg
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.settings import Settings
-from crypto_pipeline.source.market import market_clock, venue_for
+from crypto_pipeline.source.market import market_clock
+from crypto_pipeline.source.venues import reference_for, venues_for
 from crypto_pipeline.stream.ingest import IngestReport
 from crypto_pipeline.stream.ingest import ingest as ingest_with
 from crypto_pipeline.stream.publish import Publisher
@@ -23,9 +24,17 @@ class MarketIngest(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 def ingest(settings: Settings) -> IngestReport:
     """History if the source has none yet, and the current minute, with real gateways."""
-    venue, clock = venue_for(settings), market_clock(settings)
+    (venue, *others), clock = venues_for(settings), market_clock(settings)
     with (
         Spool.open(settings) as spool,
         Publisher(settings, connect=open_ready_producer) as publisher,
     ):
-        return ingest_with(settings, venue=venue, clock=clock, publisher=publisher, spool=spool)
+        return ingest_with(
+            settings,
+            venue=venue,
+            others=others,
+            reference=reference_for(settings),
+            clock=clock,
+            publisher=publisher,
+            spool=spool,
+        )

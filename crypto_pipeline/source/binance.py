@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from crypto_pipeline.contract.candle import Candle
@@ -14,7 +15,8 @@ from crypto_pipeline.contract.tick import Tick
 from crypto_pipeline.errors import RequestRefusedError, WrongContentError
 from crypto_pipeline.source import binance_rows
 from crypto_pipeline.source.client import MarketClient
-from crypto_pipeline.source.venue import Fetched, Origin, Snapshot
+from crypto_pipeline.source.listing import Listing
+from crypto_pipeline.source.venue import Fetched, Origin, Snapshot, gather
 
 PING = "/api/v3/ping"
 TIME = "/api/v3/time"
@@ -23,23 +25,30 @@ TICKER = "/api/v3/ticker/24hr"
 KLINES = "/api/v3/klines"
 INVALID_SYMBOL = -1121
 KLINES_PAGE = 1000
+SNAPSHOT_PAGE = 100
 # Weights by the REST documentation of 2026-07; the header of each answer corrects our count.
 KLINES_WEIGHT, EXCHANGE_INFO_WEIGHT = 2, 20
 
 
 class Binance:
-    """A `Venue`. One snapshot request for all symbols: it weighs 2 up to 20, 40 up to 100."""
+    """A `Venue`. One snapshot request a hundred symbols (weight 2 up to 20, 40 above), or for all.
+
+    `listing` keeps what is traded between processes, for whole-venue mode.
+    """
 
     name = "binance"
     candle_page = KLINES_PAGE
 
-    def __init__(self, client: MarketClient) -> None:
+    def __init__(self, client: MarketClient, *, listing: Listing | None = None) -> None:
         self._client = client
+        self._listing = listing or Listing()
         self._listed: frozenset[str] | None = None
         self._lock = threading.Lock()
 
-    def fetch_snapshot(self, symbols: Sequence[str]) -> Snapshot:
+    def fetch_snapshot(self, symbols: Sequence[str] | None) -> Snapshot:
         """Binance fails the whole call for one unknown symbol (-1121); then the known are asked."""
+        if symbols is None:
+            return Snapshot(parts=(self._page(None, self._listing.symbols(self._trading)),))
         known, unknown = self._split(symbols)
         try:
             return self._snapshot(known, unknown)
@@ -93,23 +102,35 @@ class Binance:
         """All `BASE-QUOTE` that the venue lists, whatever their status; asked once, then kept."""
         with self._lock:
             if self._listed is None:
-                query = {"showPermissionSets": "false"}
-                content = self._object(EXCHANGE_INFO, query, weight=EXCHANGE_INFO_WEIGHT)
-                self._listed = frozenset(_listed(content.get("symbols")))
+                self._listed = frozenset(_listed(self._exchange_info()))
             return self._listed
 
+    def _trading(self) -> frozenset[str]:
+        return frozenset(_listed(self._exchange_info(), status="TRADING"))
+
+    def _exchange_info(self) -> Any:
+        query = {"showPermissionSets": "false"}
+        return self._object(EXCHANGE_INFO, query, weight=EXCHANGE_INFO_WEIGHT).get("symbols")
+
     def _snapshot(self, known: Sequence[str], unknown: Sequence[str]) -> Snapshot:
-        if not known:
-            return Snapshot(parts=(), unknown=tuple(unknown))
-        names = json.dumps([native_name(symbol) for symbol in known], separators=(",", ":"))
-        answer = self._client.get(TICKER, {"symbols": names}, weight=snapshot_weight(len(known)))
-        part = Fetched(
+        pages = [known[n : n + SNAPSHOT_PAGE] for n in range(0, len(known), SNAPSHOT_PAGE)]
+        parts, failures = gather([partial(self._page, page, page) for page in pages])
+        return Snapshot(parts=parts, unknown=tuple(unknown), failures=failures)
+
+    def _page(self, asked: Sequence[str] | None, symbols: Sequence[str]) -> Fetched:
+        """The rows of the symbols asked for; of everything that trades where `asked` is None."""
+        if asked is None:
+            query, weight = {"symbolStatus": "TRADING"}, snapshot_weight(101)
+        else:
+            names = json.dumps([native_name(symbol) for symbol in asked], separators=(",", ":"))
+            query, weight = {"symbols": names}, snapshot_weight(len(asked))
+        answer = self._client.get(TICKER, query, weight=weight)
+        return Fetched(
             body=answer.text,
             endpoint=TICKER,
             budget_used=answer.budget_used,
-            symbols=tuple(known),
+            symbols=tuple(symbols),
         )
-        return Snapshot(parts=(part,), unknown=tuple(unknown))
 
     def _split(self, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
         """Known and unknown; all count as known until the venue has refused a call."""
@@ -154,7 +175,7 @@ def epoch_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _listed(rows: Any) -> Iterable[str]:
+def _listed(rows: Any, *, status: str | None = None) -> Iterable[str]:
     if not isinstance(rows, list) or not rows:
         raise WrongContentError(
             f"{EXCHANGE_INFO} lists no symbols. Check the address of the venue."
@@ -163,4 +184,5 @@ def _listed(rows: Any) -> Iterable[str]:
         f"{row['baseAsset']}-{row['quoteAsset']}"
         for row in rows
         if isinstance(row, dict) and "baseAsset" in row and "quoteAsset" in row
+        if status is None or row.get("status") == status
     ]

@@ -34,7 +34,10 @@ class Failures:
 
 
 class Breaker:
-    """Closed while a venue answers; open for longer and longer while it refuses."""
+    """Closed while a venue answers; open for longer and longer while it refuses.
+
+    A venue that says to wait has not failed: the budget keeps its time.
+    """
 
     def __init__(self, venue: str, file: Path) -> None:
         self.venue = venue
@@ -54,14 +57,14 @@ class Breaker:
             count = seen.permanent + 1
             pause = PERMANENT_PAUSES[min(count, len(PERMANENT_PAUSES)) - 1]
             self._open(Failures(permanent=count), pause, reason or outcome, now)
-        elif outcome == "transient":
+        elif outcome in ("transient", "wrong_content"):
             count = seen.transient + 1
             after = Failures(permanent=seen.permanent, transient=count)
             if count >= TRANSIENT_LIMIT:
                 self._open(after, TRANSIENT_PAUSE, reason or outcome, now)
             else:
                 self._write(after)
-        elif seen != Failures():
+        elif outcome != "told_to_wait" and seen != Failures():
             self._write(Failures())
 
     def _open(self, failures: Failures, pause: timedelta, reason: str, now: datetime) -> None:

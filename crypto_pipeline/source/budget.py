@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -148,20 +149,30 @@ class Budget:
             yield state
             after = json.dumps(state)
             if after != before:
-                # Under the lock and in place: the lock is on this very file.
-                file.seek(0)
-                file.truncate()
-                file.write(after)
-                file.flush()
+                _overwrite(self._file, after)
 
 
 def read_state(file: Path) -> State:
-    """What a state file holds; one cut by a crash counts as empty: nothing of it is data."""
+    """What a state file holds; the rest of an older, longer text after it is passed over."""
     try:
-        content = json.loads(file.read_text() or "{}")
+        content, _ = json.JSONDecoder().raw_decode(file.read_text())
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _overwrite(file: Path, text: str) -> None:
+    """In place, since the lock is on this very file, and in one write.
+
+    A kill before the cut leaves a whole new text with a tail, never an empty file: a ban that
+    was forgotten would be lengthened by the next call.
+    """
+    handle = os.open(file, os.O_WRONLY)
+    try:
+        os.write(handle, text.encode())
+        os.ftruncate(handle, len(text.encode()))
+    finally:
+        os.close(handle)
 
 
 def _key(window: Window) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +37,7 @@ FIRST_PAUSE_SECONDS = 0.5
 # Attempts and pauses of one question end by then, so that a poll stays inside its minute.
 PATIENCE_SECONDS = 25.0
 DEFAULT_WAIT_SECONDS = 60.0
+SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 BODY_SHOWN = 200
 DEFAULT_REMEDY = (
@@ -135,7 +137,7 @@ class MarketClient:
                 f"{self.base_url}{path} did not answer in time. It is asked again at the next "
                 "poll; look at the network if this goes on."
             ) from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise TransientMarketError(
                 f"{self.base_url}{path} could not be reached or broke off: {error}. It is asked "
                 "again at the next poll; check the network, the proxy and the address."
@@ -158,7 +160,8 @@ class MarketClient:
     def _error_for(self, path: str, response: httpx.Response) -> MarketError:
         status, address = response.status_code, f"{self.base_url}{path}"
         shown = f"{address} answered {status} {response.text[:BODY_SHOWN]!r}."
-        if status in (418, 429):
+        # Also a venue in maintenance (503) may say when to come back.
+        if status in (418, 429) or (status >= 500 and "retry-after" in response.headers):
             seconds = _retry_after(response.headers, self._clock.now())
             self._budget.told_to_wait(seconds)
             return ToldToWaitError(
@@ -166,6 +169,9 @@ class MarketClient:
                 "fewer machines behind this address.",
                 retry_after_seconds=seconds,
             )
+        judged = None if self._judge is None else self._judge(address, response.text)
+        if isinstance(judged, PermanentMarketError) and not isinstance(judged, RequestRefusedError):
+            return judged
         if status in (401, 403, 451):
             return PermanentMarketError(f"{shown} {self._remedy}")
         if status == 408 or status >= 500:
@@ -193,10 +199,8 @@ def _check_json(address: str, response: httpx.Response) -> None:
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float:
     """Seconds or an HTTP date; a minute where the venue gives neither."""
     text = headers.get("retry-after", "")
-    try:
-        return max(0.0, min(float(text), 7 * 86_400.0))
-    except ValueError:
-        pass
+    if SECONDS.fullmatch(text):
+        return min(float(text), 7 * 86_400.0)
     try:
         return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
     except (TypeError, ValueError):

@@ -33,7 +33,13 @@ class Coinbase:
     def __init__(self, client: MarketClient) -> None:
         self._client = client
 
-    def fetch_snapshot(self, symbols: Sequence[str]) -> Snapshot:
+    def fetch_snapshot(self, symbols: Sequence[str] | None) -> Snapshot:
+        if symbols is None:
+            raise RequestRefusedError(
+                "Coinbase answers for one product at a time. Name symbols in SYMBOLS, or leave "
+                "coinbase out of VENUES.",
+                code=None,
+            )
         with ThreadPoolExecutor(THREADS) as pool:
             answers = list(pool.map(self._ticker, symbols))
         parts = tuple(answer for answer in answers if isinstance(answer, Fetched))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.poll import Rejected
@@ -22,7 +23,7 @@ from crypto_pipeline.errors import (
 )
 from crypto_pipeline.source import coingecko_rows
 from crypto_pipeline.source.client import DEFAULT_WAIT_SECONDS, MarketClient
-from crypto_pipeline.source.venue import Fetched, Origin, Snapshot
+from crypto_pipeline.source.venue import Fetched, Origin, Snapshot, gather
 
 MARKETS = "/api/v3/coins/markets"
 # Which header carries the key, by plan; the wrong one is refused with 10010 or 10011.
@@ -40,10 +41,11 @@ class CoinGecko:
     def __init__(self, client: MarketClient) -> None:
         self._client = client
 
-    def fetch_snapshot(self, symbols: Sequence[str]) -> Snapshot:
-        asked = tuple(symbols)
+    def fetch_snapshot(self, symbols: Sequence[str] | None) -> Snapshot:
+        asked = tuple(symbols or ())
         pages = [asked[n : n + MOST_SYMBOLS] for n in range(0, len(asked), MOST_SYMBOLS)]
-        return Snapshot(parts=tuple(self._page(page) for page in pages))
+        parts, failures = gather([partial(self._page, page) for page in pages])
+        return Snapshot(parts=parts, failures=failures)
 
     def fetch_candles(self, symbol: str, start: datetime, end: datetime) -> Fetched:
         raise PermanentMarketError("CoinGecko gives no 1-minute candles. Ask a venue for them.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.poll import Outcome, Rejected
@@ -19,7 +21,10 @@ REASON_LIMIT = 2000
 
 @dataclass(slots=True)
 class Gathered:
-    """What has come in so far; `failures` are of requests, `notes` of anything short of whole."""
+    """What has come in so far; `failures` are of requests, `notes` of anything short of whole.
+
+    `asked` are the symbols asked for, which a whole venue only tells with its answer.
+    """
 
     ticks: list[Tick] = field(default_factory=list)
     candles: list[Candle] = field(default_factory=list)
@@ -28,10 +33,25 @@ class Gathered:
     notes: list[str] = field(default_factory=list)
     endpoint: str = ""
     budget_used: int | None = None
+    asked: tuple[str, ...] = ()
 
     def add_budget(self, used: int | None) -> None:
         if used is not None:
             self.budget_used = max(used, self.budget_used or 0)
+
+
+def numbered(rejected: list[Rejected]) -> tuple[Rejected, ...]:
+    """Equal rows of one poll are told apart by their number, so that none is taken for a repeat."""
+    seen: Counter[str] = Counter()
+    found = []
+    for row in rejected:
+        found.append(replace(row, copy=seen[row.id]))
+        seen[row.id] += 1
+    return tuple(found)
+
+
+def newest_event_at(got: Gathered) -> datetime | None:
+    return max((tick.event_at for tick in got.ticks if tick.event_at is not None), default=None)
 
 
 def outcome_of(got: Gathered) -> tuple[Outcome, str | None]:

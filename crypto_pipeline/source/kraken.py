@@ -22,6 +22,7 @@ from crypto_pipeline.errors import (
 from crypto_pipeline.source import kraken_rows
 from crypto_pipeline.source.client import MarketClient
 from crypto_pipeline.source.kraken_rows import native_name, our_name, result_names
+from crypto_pipeline.source.listing import Listing
 from crypto_pipeline.source.venue import Fetched, Origin, Snapshot
 
 TIME = "/0/public/Time"
@@ -50,12 +51,15 @@ class Kraken:
     name = "kraken"
     candle_page = OHLC_ROWS
 
-    def __init__(self, client: MarketClient) -> None:
+    def __init__(self, client: MarketClient, *, listing: Listing | None = None) -> None:
         self._client = client
+        self._listing = listing or Listing()
         self._listed: frozenset[str] | None = None
 
-    def fetch_snapshot(self, symbols: Sequence[str]) -> Snapshot:
+    def fetch_snapshot(self, symbols: Sequence[str] | None) -> Snapshot:
         """One unknown pair fails the whole call; then those that are listed are asked."""
+        if symbols is None:
+            return self._everything()
         try:
             return self._snapshot(symbols, ())
         except RequestRefusedError as error:
@@ -107,6 +111,17 @@ class Kraken:
             self._listed = frozenset(name for name in ours if name)
         return self._listed
 
+    def _everything(self) -> Snapshot:
+        symbols = self._listing.symbols(self.listed_symbols)
+        answer = self._client.get(TICKER)
+        part = Fetched(
+            body=answer.text,
+            endpoint=TICKER,
+            budget_used=answer.budget_used,
+            symbols=symbols,
+        )
+        return Snapshot(parts=(part,))
+
     def _snapshot(self, symbols: Sequence[str], unknown: Sequence[str]) -> Snapshot:
         if not symbols:
             return Snapshot(parts=(), unknown=tuple(unknown))
@@ -139,6 +154,8 @@ class Kraken:
 def judge(address: str, text: str) -> MarketError | None:
     """Kraken's errors come under status 200; codes that begin with W are warnings.
 
+    Pairs that came along are kept, whatever else the body says: the parser rejects the rest.
+
     >>> type(judge("u", '{"error":["EService:Unavailable"]}')).__name__
     'TransientMarketError'
     >>> judge("u", '{"error":["WGeneral:Danger"],"result":{}}') is None
@@ -147,6 +164,8 @@ def judge(address: str, text: str) -> MarketError | None:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
+        return None
+    if isinstance(content, dict) and content.get("result"):
         return None
     codes = content.get("error") if isinstance(content, dict) else None
     if not isinstance(codes, list):

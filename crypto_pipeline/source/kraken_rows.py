@@ -22,12 +22,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.poll import Rejected
 from crypto_pipeline.contract.tick import Tick
-from crypto_pipeline.source.body import BrokenBody, Element, elements, entries
+from crypto_pipeline.source.body import BrokenBody, Element, elements, entries, whole
 from crypto_pipeline.source.candle_rows import candles_of, make_candle
 from crypto_pipeline.source.row import (
     RowError,
@@ -98,7 +98,7 @@ def parse_snapshot(
             rejected.append(origin.reject(error.reason, str(error), text))
         else:
             ticks[tick.symbol] = tick
-    return list(ticks.values()), rejected
+    return list(ticks.values()), rejected + _errors(body, origin)
 
 
 def parse_candles(
@@ -126,7 +126,24 @@ def parse_candles(
             open_time="time",
         )
 
-    return candles_of(rows, read, origin=origin, symbol=symbol, finished_by=finished_by)
+    candles, rejected = candles_of(
+        rows, read, origin=origin, symbol=symbol, finished_by=finished_by
+    )
+    return candles, rejected + _errors(body, origin)
+
+
+def _errors(body: str, origin: Origin) -> list[Rejected]:
+    """The errors of a body that has rows as well; codes that begin with W are warnings."""
+    part = whole(body)
+    codes = part.value.get("error") if _is_object(part) else None
+    given = codes if isinstance(codes, list) else []
+    errors = [code for code in given if isinstance(code, str) and not code.startswith("W")]
+    text = json.dumps(errors)
+    return [origin.reject("venue_error", ", ".join(errors), text)] if errors else []
+
+
+def _is_object(part: Element | BrokenBody) -> TypeGuard[Element]:
+    return isinstance(part, Element) and isinstance(part.value, dict)
 
 
 def _tick(name: str, element: Element, *, origin: Origin, names: Mapping[str, str]) -> Tick:

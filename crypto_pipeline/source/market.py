@@ -10,12 +10,16 @@ import httpx
 
 from crypto_pipeline.errors import MarketError, SettingsError, WrongContentError
 from crypto_pipeline.settings import Settings
-from crypto_pipeline.source.binance import PING, Binance
+from crypto_pipeline.source import binance, coinbase, kraken
 from crypto_pipeline.source.client import MarketClient
 from crypto_pipeline.source.clock import Clock, SystemClock, VenueClock
 from crypto_pipeline.source.venue import Venue
+from crypto_pipeline.source.venues import refuse_auto, venue_for
+
+__all__ = ["Resolution", "check_symbols", "market_clock", "resolve", "venue_for"]
 
 PING_TIMEOUT = httpx.Timeout(5.0)
+PINGS = {"binance": binance.PING, "kraken": kraken.TIME, "coinbase": coinbase.TIME}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,40 +32,38 @@ class Resolution:
 
 
 def resolve(settings: Settings, *, transport: httpx.BaseTransport | None = None) -> Resolution:
-    """For `auto`: live when the venue answers a ping within 5 s, else simulated."""
+    """For `auto`: live when a venue of VENUES answers within 5 s, else simulated."""
     if settings.market != "auto":
         why = f"MARKET is set to {settings.market}."
         return Resolution(settings=settings, was_auto=False, why=why)
-    address = settings.binance_url
-    client = MarketClient(address, transport=transport, attempts=1, timeout=PING_TIMEOUT)
-    try:
-        with client:
-            client.get(PING)
-    except MarketError as error:
-        return Resolution(
-            settings=replace(settings, market="simulated"),
-            was_auto=True,
-            why=f"The market is simulated, because the live one cannot be used: {error}",
-        )
+    refusals = []
+    for name in settings.venues:
+        address = settings.url_of(name)
+        client = MarketClient(address, transport=transport, attempts=1, timeout=PING_TIMEOUT)
+        try:
+            with client:
+                client.get(PINGS[name])
+        except MarketError as error:
+            refusals.append(str(error))
+        else:
+            return Resolution(
+                settings=replace(settings, market="live"),
+                was_auto=True,
+                why=f"The market is live: {address} answers.",
+            )
     return Resolution(
-        settings=replace(settings, market="live"),
+        settings=replace(settings, market="simulated"),
         was_auto=True,
-        why=f"The market is live: {address} answers.",
+        why=f"The market is simulated, because no live one can be used: {' '.join(refusals)}",
     )
-
-
-def venue_for(settings: Settings, *, transport: httpx.BaseTransport | None = None) -> Venue:
-    """The venue at `settings.market_url`; keep it for the process, it holds the connections."""
-    _refuse_auto(settings)
-    return Binance(MarketClient(settings.market_url, transport=transport))
 
 
 def market_clock(settings: Settings, *, transport: httpx.BaseTransport | None = None) -> Clock:
     """The machine's clock for a live market, the simulator's for another."""
-    _refuse_auto(settings)
+    refuse_auto(settings)
     if settings.market == "live":
         return SystemClock()
-    with MarketClient(settings.market_url, transport=transport) as client:
+    with MarketClient(settings.simulator_url, transport=transport) as client:
         text = client.get("/clock").text
     try:
         content = json.loads(text)
@@ -72,7 +74,7 @@ def market_clock(settings: Settings, *, transport: httpx.BaseTransport | None = 
         )
     except (ValueError, KeyError, TypeError) as error:
         raise WrongContentError(
-            f"{settings.market_url}/clock gave {text[:80]!r}, no simulator's clock. Another "
+            f"{settings.simulator_url}/clock gave {text[:80]!r}, no simulator's clock. Another "
             "program may use SIMULATOR_PORT: stop it or set another port."
         ) from error
 
@@ -86,12 +88,4 @@ def check_symbols(settings: Settings, *, venue: Venue | None = None) -> None:
         raise SettingsError(
             f"SYMBOLS names {', '.join(unknown)}, which {asked.name} does not list. Remove them "
             f"or correct them; listed are for example {', '.join(sorted(listed)[:5])}."
-        )
-
-
-def _refuse_auto(settings: Settings) -> None:
-    if settings.market == "auto":
-        raise SettingsError(
-            "MARKET is not decided yet. Start `make up`, or set MARKET to live, simulated or "
-            "recorded."
         )

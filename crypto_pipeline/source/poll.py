@@ -8,7 +8,6 @@ served = published + unchanged + rejected, with the rejected rows of candle bodi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -17,47 +16,37 @@ from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.message import MarketKind
 from crypto_pipeline.contract.poll import PollRecord, Rejected
 from crypto_pipeline.contract.tick import Tick
-from crypto_pipeline.errors import MarketError, UnexpectedBodyError
+from crypto_pipeline.errors import MarketError
 from crypto_pipeline.source.clock import Clock
-from crypto_pipeline.source.gathered import Gathered, outcome_of
-from crypto_pipeline.source.venue import Fetched, Origin, Venue
+from crypto_pipeline.source.gathered import Gathered, newest_event_at, numbered, outcome_of
+from crypto_pipeline.source.poll_candles import (
+    CANDLES,
+    Polling,
+    keep_body,
+    note_failure,
+    take_candles,
+    take_closed_candles,
+)
+from crypto_pipeline.source.venue import Fetched, Venue
 
-THREADS = 8
 MINUTE = timedelta(minutes=1)
-SNAPSHOT, CANDLES = "snapshot", "candles"
+STALE_AFTER = timedelta(minutes=3)
+SNAPSHOT = "snapshot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollResult:
-    """What a poll yields. `marks` are the marks to give to the next poll, by symbol."""
+    """What a poll yields. `marks` are the marks to give to the next poll, by symbol.
+
+    `earlier` are the polls of other venues in the same minute, tried before this one.
+    """
 
     ticks: tuple[Tick, ...]
     candles: tuple[Candle, ...]
     rejected: tuple[Rejected, ...]
     poll: PollRecord
     marks: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Poll:
-    """What stays the same during one poll."""
-
-    venue: Venue
-    market: MarketKind
-    source: str
-    symbols: tuple[str, ...]
-    poll_at: datetime
-    clock: Clock
-
-    def origin(self, endpoint: str) -> Origin:
-        return Origin(
-            market=self.market,
-            source=self.source,
-            venue=self.venue.name,
-            poll_at=self.poll_at,
-            observed_at=self.clock.now(),
-            endpoint=endpoint,
-        )
+    earlier: tuple[PollResult, ...] = ()
 
 
 def poll_minute(
@@ -65,28 +54,33 @@ def poll_minute(
     *,
     market: MarketKind,
     source: str,
-    symbols: Sequence[str],
+    symbols: Sequence[str] | None,
     poll_at: datetime,
     clock: Clock,
     marks: Mapping[str, str],
+    candle_requests: int | None = None,
+    stale_after: timedelta = STALE_AFTER,
 ) -> PollResult:
     """Take the snapshot and the candle that opened a minute before `poll_at`, a whole minute.
 
     A tick whose mark equals the one in `marks` is unchanged. When the snapshot request
-    fails no candles are asked for; a failed candle costs only itself.
+    fails no candles are asked for; a failed candle costs only itself. With more symbols than
+    `candle_requests` they take turns, and each turn fetches all minutes since the last one.
+    `symbols` None polls all that the venue trades.
     """
-    poll = _Poll(
+    poll = Polling(
         venue=venue,
         market=market,
         source=source,
-        symbols=tuple(symbols),
+        symbols=None if symbols is None else tuple(symbols),
         poll_at=poll_at,
         clock=clock,
     )
     started_at, got = clock.now(), Gathered()
     unknown = _take_snapshot(poll, got, marks)
-    if not got.failures:
-        _take_closed_candles(poll, got, unknown)
+    _note_staleness(poll, got, stale_after)
+    if not got.failures and venue.candle_page:
+        take_closed_candles(poll, got, unknown, candle_requests)
     return _result(poll, got, purpose="minute", started_at=started_at, marks=marks)
 
 
@@ -104,7 +98,7 @@ def fetch_history(
 
     The poll record's `poll_at` is `start`. Memory grows with the range: about 1 KB a candle.
     """
-    poll = _Poll(
+    poll = Polling(
         venue=venue,
         market=market,
         source=source,
@@ -112,8 +106,8 @@ def fetch_history(
         poll_at=start,
         clock=clock,
     )
-    started_at, got = clock.now(), Gathered()
-    page = MINUTE * venue.candle_page
+    started_at, got = clock.now(), Gathered(asked=tuple(symbols))
+    page = MINUTE * max(1, venue.candle_page)
     pages = -(-(end - start) // page)
     wanted = [
         (symbol, start + page * number, min(end, start + page * (number + 1)))
@@ -125,26 +119,28 @@ def fetch_history(
     except MarketError as error:
         got.failures.append(error)
     else:
-        _take_candles(poll, got, wanted, finished_by=finished_by, is_backfill=True)
+        take_candles(poll, got, wanted, finished_by=finished_by, is_backfill=True)
     return _result(poll, got, purpose="history", started_at=started_at, marks={})
 
 
-def _take_snapshot(poll: _Poll, got: Gathered, marks: Mapping[str, str]) -> tuple[str, ...]:
+def _take_snapshot(poll: Polling, got: Gathered, marks: Mapping[str, str]) -> tuple[str, ...]:
     """Gather the ticks; return the symbols that the venue does not list."""
-    got.endpoint = SNAPSHOT
+    got.endpoint, got.asked = SNAPSHOT, poll.symbols or ()
     try:
         snapshot = poll.venue.fetch_snapshot(poll.symbols)
     except MarketError as error:
-        _note_failure(poll, got, error, SNAPSHOT)
+        note_failure(poll, got, error, SNAPSHOT)
         return ()
+    if poll.symbols is None:
+        got.asked = tuple(name for part in snapshot.parts for name in part.symbols)
     for part in snapshot.parts:
         _take_part(poll, got, part, marks)
     for failure in snapshot.failures:
-        _keep_body(poll, got, failure, SNAPSHOT)
+        keep_body(poll, got, failure, SNAPSHOT)
         got.notes.append(str(failure))
     served = {tick.symbol for tick in got.ticks}
     unknown = snapshot.unknown
-    missing = [name for name in poll.symbols if name not in served and name not in unknown]
+    missing = [name for name in got.asked if name not in served and name not in unknown]
     if unknown:
         got.notes.append(f"unknown to the venue: {', '.join(unknown)}")
     if missing:
@@ -152,7 +148,7 @@ def _take_snapshot(poll: _Poll, got: Gathered, marks: Mapping[str, str]) -> tupl
     return unknown
 
 
-def _take_part(poll: _Poll, got: Gathered, part: Fetched, marks: Mapping[str, str]) -> None:
+def _take_part(poll: Polling, got: Gathered, part: Fetched, marks: Mapping[str, str]) -> None:
     got.endpoint = part.endpoint
     got.add_budget(part.budget_used)
     origin = poll.origin(part.endpoint)
@@ -164,80 +160,22 @@ def _take_part(poll: _Poll, got: Gathered, part: Fetched, marks: Mapping[str, st
     ]
 
 
-def _take_closed_candles(poll: _Poll, got: Gathered, unknown: Sequence[str]) -> None:
-    """Of every listed symbol, with a tick or without; closed by the venue's clock, not ours."""
-    seen_at = [tick.event_at for tick in got.ticks if tick.event_at is not None]
-    try:
-        is_fresh = bool(seen_at) and max(seen_at) >= poll.poll_at
-        finished_by = max(seen_at) if is_fresh else poll.venue.server_time()
-    except MarketError as error:
-        got.notes.append(f"candles not asked for: {error}")
-        return
-    start = poll.poll_at - MINUTE
-    wanted = [(name, start, poll.poll_at) for name in poll.symbols if name not in unknown]
-    _take_candles(poll, got, wanted, finished_by=finished_by, is_backfill=False)
-
-
-def _take_candles(
-    poll: _Poll,
-    got: Gathered,
-    wanted: Sequence[tuple[str, datetime, datetime]],
-    *,
-    finished_by: datetime,
-    is_backfill: bool,
-) -> None:
-    def take(request: tuple[str, datetime, datetime]) -> Gathered:
-        part, (symbol, start, end) = Gathered(), request
-        try:
-            fetched = poll.venue.fetch_candles(symbol, start, end)
-        except MarketError as error:
-            _note_failure(poll, part, error, CANDLES)
-            part.notes.append(f"no candles of {symbol}: {error}")
-            return part
-        part.endpoint = fetched.endpoint
-        part.add_budget(fetched.budget_used)
-        candles, part.rejected = poll.venue.parse_candles(
-            fetched.body,
-            origin=poll.origin(fetched.endpoint),
-            symbol=symbol,
-            finished_by=finished_by,
-            is_backfill=is_backfill,
-        )
-        part.candles = [candle for candle in candles if start <= candle.open_at < end]
-        return part
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        parts = list(pool.map(take, wanted))
-    for part in parts:
-        got.candles += part.candles
-        got.rejected += part.rejected
-        got.notes += part.notes
-        got.endpoint = got.endpoint or part.endpoint
-        got.add_budget(part.budget_used)
-    failures = [failure for part in parts for failure in part.failures]
-    if is_backfill and len(failures) == len(parts):
-        got.failures += failures
-
-
-def _note_failure(poll: _Poll, got: Gathered, error: MarketError, endpoint: str) -> None:
-    got.failures.append(error)
-    _keep_body(poll, got, error, endpoint)
-
-
-def _keep_body(poll: _Poll, got: Gathered, error: MarketError, endpoint: str) -> None:
-    if isinstance(error, UnexpectedBodyError):
-        origin = poll.origin(got.endpoint or endpoint)
-        got.rejected.append(origin.reject("wrong_content", str(error), error.body))
+def _note_staleness(poll: Polling, got: Gathered, stale_after: timedelta) -> None:
+    newest = newest_event_at(got)
+    if newest is not None and poll.clock.now() - newest > stale_after:
+        age = (poll.clock.now() - newest).total_seconds()
+        got.notes.append(f"stale: the venue's newest row is {age:.0f} s old")
 
 
 def _result(
-    poll: _Poll,
+    poll: Polling,
     got: Gathered,
     *,
     purpose: Literal["minute", "history"],
     started_at: datetime,
     marks: Mapping[str, str],
 ) -> PollResult:
+    rejected = numbered(got.rejected)
     unchanged = sum(tick.is_unchanged for tick in got.ticks)
     outcome, reason = outcome_of(got)
     record = PollRecord(
@@ -251,19 +189,20 @@ def _result(
         purpose=purpose,
         outcome=outcome,
         reason=reason,
-        symbols_asked=poll.symbols,
-        served=len(got.ticks) + len(got.rejected),
+        symbols_asked=got.asked,
+        served=len(got.ticks) + len(rejected),
         published=len(got.ticks) - unchanged,
         unchanged=unchanged,
-        rejected=len(got.rejected),
+        rejected=len(rejected),
         candles=len(got.candles),
         budget_used=got.budget_used,
+        newest_event_at=newest_event_at(got),
     )
     seen = {tick.symbol: tick.mark for tick in got.ticks if tick.mark is not None}
     return PollResult(
         ticks=tuple(got.ticks),
         candles=tuple(got.candles),
-        rejected=tuple(got.rejected),
+        rejected=rejected,
         poll=record,
         marks={**marks, **seen},
     )

@@ -15,8 +15,9 @@ NUMBER = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{0,60})?([eE][+-]?[0-9]{1,3})?")
 PLAIN = re.compile(r"[0-9]{1,20}(\.[0-9]{1,18})?")
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# A millisecond count past this is in microseconds or wrong; it lies in the year 2286.
-LAST_MS = 9_999_999_999_999
+# The lake takes no other times; a count of microseconds or seconds lies far outside.
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+EARLIEST_MS, LATEST_MS = (int(at.timestamp() * 1000) for at in (EARLIEST, LATEST))
 # What DECIMAL(38,18) holds: 20 digits before the point, 18 after.
 WHOLE_DIGITS, FRACTION_DIGITS = 20, 18
 
@@ -74,8 +75,8 @@ def whole_field(row: Mapping[Any, Any], name: Any) -> int:
 def time_field(row: Mapping[Any, Any], name: Any) -> datetime:
     """Epoch milliseconds to UTC."""
     number = whole_field(row, name)
-    if not 0 <= number <= LAST_MS:
-        raise RowError("out_of_range", f"{name} is {number}, not milliseconds since 1970")
+    if not EARLIEST_MS <= number <= LATEST_MS:
+        raise RowError("out_of_range", f"{name} is {number}, no milliseconds of 2000 to 2100")
     return EPOCH + timedelta(milliseconds=number)
 
 
@@ -92,7 +93,7 @@ def instant_field(row: Mapping[Any, Any], name: Any) -> datetime:
         moment = moment.astimezone(UTC)
     except OverflowError as error:
         raise RowError("out_of_range", f"{name} is {short(text)}") from error
-    if not EPOCH <= moment <= EPOCH + timedelta(milliseconds=LAST_MS):
+    if not EARLIEST <= moment <= LATEST:
         raise RowError("out_of_range", f"{name} is {short(text)}")
     return moment
 

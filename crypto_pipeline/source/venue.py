@@ -7,7 +7,7 @@ functions that turn the text into contract values. Fetch raises the errors of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -66,6 +66,22 @@ class Snapshot:
     failures: tuple[MarketError, ...] = ()
 
 
+def gather(
+    pages: Sequence[Callable[[], Fetched]],
+) -> tuple[tuple[Fetched, ...], tuple[MarketError, ...]]:
+    """Fetch the pages one by one; a page that fails costs only itself, all that fail raise."""
+    parts: list[Fetched] = []
+    failures: list[MarketError] = []
+    for page in pages:
+        try:
+            parts.append(page())
+        except MarketError as error:
+            failures.append(error)
+    if failures and not parts:
+        raise failures[0]
+    return tuple(parts), tuple(failures)
+
+
 class Venue(Protocol):
     """Symbols are `BASE-QUOTE`; a venue maps them to its own names and back."""
 
@@ -74,11 +90,14 @@ class Venue(Protocol):
 
     @property
     def candle_page(self) -> int:
-        """The most minutes that one `fetch_candles` can return."""
+        """The most minutes that one `fetch_candles` can return; 0 where there are no candles."""
         ...
 
-    def fetch_snapshot(self, symbols: Sequence[str]) -> Snapshot:
-        """Raises the MarketError when not one part could be had."""
+    def fetch_snapshot(self, symbols: Sequence[str] | None) -> Snapshot:
+        """None asks for all that the venue trades; the parts then say what that was.
+
+        Raises the MarketError when not one part could be had.
+        """
         ...
 
     def fetch_candles(self, symbol: str, start: datetime, end: datetime) -> Fetched:

@@ -60,6 +60,7 @@ def describe(report: IngestReport, topic: Topic) -> dict[str, dg.MetadataValue]:
         "offsets": dg.MetadataValue.json(offsets),
         "poll_at": dg.MetadataValue.timestamp(report.poll_at),
         "outcome": dg.MetadataValue.text(report.outcome or "skipped"),
+        "venue": dg.MetadataValue.text(report.venue or ""),
         "reason": dg.MetadataValue.text(report.reason or ""),
         "ticks": dg.MetadataValue.int(report.ticks),
         "unchanged": dg.MetadataValue.int(report.unchanged),

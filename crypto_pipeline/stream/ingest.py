@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,9 +20,12 @@ from crypto_pipeline.contract.poll import Outcome
 from crypto_pipeline.contract.topic import CANDLES, POLLS, REJECTED, TICKS
 from crypto_pipeline.errors import BrokerAwayError, DeliveryError, SettingsError, SpoolFullError
 from crypto_pipeline.settings import Settings
-from crypto_pipeline.source.clock import Clock, minute_of
-from crypto_pipeline.source.poll import PollResult, fetch_history, poll_minute
+from crypto_pipeline.source.clock import Clock, SystemClock, minute_of
+from crypto_pipeline.source.coingecko import reference_symbols
+from crypto_pipeline.source.failover import Feed, Minute, first_open, poll_in_turn
+from crypto_pipeline.source.poll import PollResult, fetch_history
 from crypto_pipeline.source.venue import Venue
+from crypto_pipeline.source.venues import feeds_for
 from crypto_pipeline.stream.deliver import Delivery, deliver
 from crypto_pipeline.stream.marks import MarkFile
 from crypto_pipeline.stream.publish import MessagePublisher, Offsets, Outgoing
@@ -45,6 +49,7 @@ class IngestReport:
     is_skipped: bool
     outcome: Outcome | None
     reason: str | None
+    venue: str | None = None
     ticks: int
     unchanged: int
     candles: int
@@ -58,18 +63,39 @@ class IngestReport:
 
 
 def ingest(
-    settings: Settings, *, venue: Venue, clock: Clock, publisher: MessagePublisher, spool: Spool
+    settings: Settings,
+    *,
+    venue: Venue,
+    others: Sequence[Venue] = (),
+    reference: Venue | None = None,
+    clock: Clock,
+    publisher: MessagePublisher,
+    spool: Spool,
 ) -> IngestReport:
-    """Fetch history if the source has none yet, then the minute, whatever became of history."""
+    """Fetch history if the source has none yet, then the minute, whatever became of history.
+
+    `others` are asked in their order when `venue` gives nothing; history is of the one that
+    the minute will ask first. `reference` rides along in the minutes of its own interval.
+    """
     started, history = time.monotonic(), 0
+    open_feed = first_open(feeds_for(settings, (venue, *others)))
     try:
-        history = ensure_history(
-            settings, venue=venue, clock=clock, publisher=publisher, spool=spool
-        )
+        if open_feed is not None:
+            history = ensure_history(
+                settings, venue=open_feed.venue, clock=clock, publisher=publisher, spool=spool
+            )
     except (BrokerAwayError, DeliveryError) as error:
         # The minute goes through the same spool and raises the same again if this goes on.
         log.warning("History waits in the spool: %s", error)
-    report = ingest_minute(settings, venue=venue, clock=clock, publisher=publisher, spool=spool)
+    report = ingest_minute(
+        settings,
+        venue=venue,
+        others=others,
+        reference=reference,
+        clock=clock,
+        publisher=publisher,
+        spool=spool,
+    )
     return replace(report, history_candles=history, seconds=time.monotonic() - started)
 
 
@@ -77,6 +103,8 @@ def ingest_minute(
     settings: Settings,
     *,
     venue: Venue,
+    others: Sequence[Venue] = (),
+    reference: Venue | None = None,
     clock: Clock,
     publisher: MessagePublisher,
     spool: Spool,
@@ -85,15 +113,18 @@ def ingest_minute(
     """Poll the current minute once and publish it; BrokerAwayError when it had to stay behind."""
     started = time.monotonic()
     poll_at = minute_of(clock.now())
+    feeds = feeds_for(settings, (venue, *others))
     result = None
-    if not _is_polled(settings, spool, poll_at):
+    if not _is_polled(feeds, spool, poll_at):
         early = settings.poll_delay_seconds - (clock.now() - poll_at).total_seconds()
         if early > 0:
             clock.sleep(early)
-        result = _poll(settings, venue, clock, poll_at, spool)
+        result = _poll(settings, feeds, reference, clock, poll_at, spool)
         _store(spool, result, publisher, poll_at=poll_at, purpose="minute")
         # The poll is durable, so the next one compares with it, published already or not.
-        MarkFile(spool.folder, settings.source).store_marks(result.marks)
+        for part in (*result.earlier, result):
+            if part.ticks:
+                MarkFile(spool.folder, part.poll.source).store_marks(part.marks)
     delivery = deliver(
         spool,
         publisher,
@@ -114,9 +145,11 @@ def ensure_history(
 ) -> int:
     """Publish the hours before now once a source; gives the number of candles fetched now.
 
-    A fetch that a killed run left in the spool is sent instead of being fetched again.
+    A fetch that a killed run left in the spool is sent instead of being fetched again. A whole
+    venue has no history: it would take hours of budget.
     """
-    memory = MarkFile(spool.folder, settings.source)
+    (feed,) = feeds_for(settings, (venue,))
+    memory = MarkFile(spool.folder, feed.source)
     send = partial(
         deliver,
         spool,
@@ -124,7 +157,7 @@ def ensure_history(
         deadline_seconds=deadline_seconds,
         patience_seconds=deadline_seconds,
     )
-    if settings.history_hours == 0 or memory.has_history():
+    if settings.history_hours == 0 or settings.is_whole_venue or memory.has_history():
         return 0
     if any(entry.purpose == "history" for entry in spool.pending()):
         send()
@@ -134,21 +167,29 @@ def ensure_history(
     result = fetch_history(
         venue,
         market=_market(settings),
-        source=settings.source,
+        source=feed.source,
         symbols=settings.symbols,
         start=end - timedelta(hours=settings.history_hours),
         end=end,
         clock=clock,
     )
+    feed.breaker.note(result.poll.outcome, reason=result.poll.reason, now=SystemClock().now())
     _store(spool, result, publisher, poll_at=end, purpose="history")
     send()
     return len(result.candles)
 
 
 def outgoing(result: PollResult) -> tuple[list[Outgoing], Outgoing]:
-    """A poll's messages in the order to send them, and its own record that comes after all."""
+    """A poll's messages in the order to send them, and its own record that comes after all.
+
+    Polls of other venues in the same minute go before, each with its record after its facts.
+    """
+    messages = []
+    for part in result.earlier:
+        facts, record = outgoing(part)
+        messages += [*facts, record]
     groups = ((TICKS, result.ticks), (CANDLES, result.candles), (REJECTED, result.rejected))
-    messages = [
+    messages += [
         Outgoing(topic=topic.name, key=fact.key, value=fact.encode())
         for topic, facts in groups
         for fact in facts
@@ -157,12 +198,13 @@ def outgoing(result: PollResult) -> tuple[list[Outgoing], Outgoing]:
     return messages, Outgoing(topic=POLLS.name, key=poll.key, value=poll.encode())
 
 
-def _is_polled(settings: Settings, spool: Spool, poll_at: datetime) -> bool:
+def _is_polled(feeds: Sequence[Feed], spool: Spool, poll_at: datetime) -> bool:
     """Polling a minute twice would give its ids other contents, which silver sets aside.
 
     Half a poll, left by a kill while it was written, does not count: the whole is still to be had.
     """
-    if MarkFile(spool.folder, settings.source).read().last_poll_at == poll_at.astimezone(UTC):
+    sources = [MarkFile(spool.folder, feed.source) for feed in feeds]
+    if any(file.read().last_poll_at == poll_at.astimezone(UTC) for file in sources):
         return True
     return any(
         entry.poll_at == poll_at and entry.purpose == "minute" and spool.is_whole(entry)
@@ -171,17 +213,31 @@ def _is_polled(settings: Settings, spool: Spool, poll_at: datetime) -> bool:
 
 
 def _poll(
-    settings: Settings, venue: Venue, clock: Clock, poll_at: datetime, spool: Spool
+    settings: Settings,
+    feeds: Sequence[Feed],
+    reference: Venue | None,
+    clock: Clock,
+    poll_at: datetime,
+    spool: Spool,
 ) -> PollResult:
-    return poll_minute(
-        venue,
-        market=_market(settings),
-        source=settings.source,
-        symbols=settings.symbols,
-        poll_at=poll_at,
-        clock=clock,
-        marks=MarkFile(spool.folder, settings.source).read().marks,
+    """The minute of the first venue that gives it, and the reference prices when they are due."""
+
+    def marks_of(source: str) -> Mapping[str, str]:
+        return MarkFile(spool.folder, source).read().marks
+
+    minute = Minute(
+        market=_market(settings), symbols=settings.symbols or None, poll_at=poll_at, clock=clock
     )
+    result = poll_in_turn(feeds, minute, marks_of=marks_of)
+    if reference is None or _minute_number(poll_at) % settings.coingecko_minutes:
+        return result
+    coins = replace(minute, symbols=reference_symbols(settings.symbols))
+    beside = poll_in_turn(feeds_for(settings, (reference,)), coins, marks_of=marks_of)
+    return replace(result, earlier=(*result.earlier, beside))
+
+
+def _minute_number(moment: datetime) -> int:
+    return int(moment.timestamp() // 60)
 
 
 def _store(
@@ -224,6 +280,7 @@ def _report(
         is_skipped=result is None,
         outcome=result.poll.outcome if result else None,
         reason=result.poll.reason if result else "this minute was polled before",
+        venue=result.poll.venue if result else None,
         ticks=len(result.ticks) if result else 0,
         unchanged=result.poll.unchanged if result else 0,
         candles=len(result.candles) if result else 0,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from crypto_pipeline.contract.tick import plain
 from crypto_pipeline.source.binance_rows import parse_candles, parse_snapshot
-from crypto_pipeline.source.row import BrokenBody, elements
+from crypto_pipeline.source.body import BrokenBody, elements
 from crypto_pipeline_tests.source.builders import NOW, ORIGIN, POLL_AT, body, row
 
 NAMES = {"BTCUSDT": "BTC-USDT", "ETHUSDT": "ETH-USDT"}

@@ -177,7 +177,7 @@ def die_around(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *, bef
 
 
 STEPS = [
-    (ingest_module, "poll_minute"),
+    (ingest_module, "poll_in_turn"),
     (Spool, "append"),
     (MarkFile, "store_marks"),
     (Spool, "read"),

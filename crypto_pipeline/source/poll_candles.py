@@ -1,0 +1,125 @@
+"""The candles of a poll: which are asked for this minute, and which of them have closed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from crypto_pipeline.contract.message import MarketKind
+from crypto_pipeline.errors import MarketError, UnexpectedBodyError
+from crypto_pipeline.source.clock import Clock
+from crypto_pipeline.source.gathered import Gathered
+from crypto_pipeline.source.venue import Origin, Venue
+
+THREADS = 8
+MINUTE = timedelta(minutes=1)
+CLOCK_SLACK = timedelta(seconds=10)
+# Real seconds since the poll began; after that no further candle is asked for.
+CANDLES_SECONDS = 20.0
+CANDLES = "candles"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polling:
+    """What stays the same during one poll."""
+
+    venue: Venue
+    market: MarketKind
+    source: str
+    symbols: tuple[str, ...] | None
+    poll_at: datetime
+    clock: Clock
+    started: float = field(default_factory=time.monotonic)
+
+    def origin(self, endpoint: str) -> Origin:
+        return Origin(
+            market=self.market,
+            source=self.source,
+            venue=self.venue.name,
+            poll_at=self.poll_at,
+            observed_at=self.clock.now(),
+            endpoint=endpoint,
+        )
+
+
+def take_closed_candles(
+    poll: Polling, got: Gathered, unknown: Sequence[str], requests: int | None
+) -> None:
+    """Of every listed symbol, with a tick or without; closed by the venue's clock, not ours.
+
+    A row from the future is not believed: it would close a minute that still runs.
+    """
+    believed = poll.clock.now() + CLOCK_SLACK
+    seen_at = [tick.event_at for tick in got.ticks if tick.event_at and tick.event_at <= believed]
+    try:
+        is_fresh = bool(seen_at) and max(seen_at) >= poll.poll_at
+        finished_by = max(seen_at) if is_fresh else poll.venue.server_time()
+    except MarketError as error:
+        got.notes.append(f"candles not asked for: {error}")
+        return
+    absent = frozenset(unknown)
+    listed = [name for name in got.asked if name not in absent]
+    turns = -(-len(listed) // requests) if requests else 1
+    turns = max(1, min(turns, poll.venue.candle_page))
+    start = poll.poll_at - MINUTE * turns
+    turn = int(poll.poll_at.timestamp() // 60) % turns
+    wanted = [(name, start, poll.poll_at) for name in listed[turn::turns]]
+    take_candles(poll, got, wanted, finished_by=finished_by, is_backfill=False)
+
+
+def take_candles(
+    poll: Polling,
+    got: Gathered,
+    wanted: Sequence[tuple[str, datetime, datetime]],
+    *,
+    finished_by: datetime,
+    is_backfill: bool,
+) -> None:
+    def take(request: tuple[str, datetime, datetime]) -> Gathered:
+        part, (symbol, start, end) = Gathered(), request
+        if not is_backfill and time.monotonic() - poll.started > CANDLES_SECONDS:
+            part.notes.append(f"no candles of {symbol}: the minute is too far gone")
+            return part
+        try:
+            fetched = poll.venue.fetch_candles(symbol, start, end)
+        except MarketError as error:
+            note_failure(poll, part, error, CANDLES)
+            part.notes.append(f"no candles of {symbol}: {error}")
+            return part
+        part.endpoint = fetched.endpoint
+        part.add_budget(fetched.budget_used)
+        candles, part.rejected = poll.venue.parse_candles(
+            fetched.body,
+            origin=poll.origin(fetched.endpoint),
+            symbol=symbol,
+            finished_by=finished_by,
+            is_backfill=is_backfill,
+        )
+        part.candles = [candle for candle in candles if start <= candle.open_at < end]
+        return part
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        parts = list(pool.map(take, wanted))
+    for part in parts:
+        got.candles += part.candles
+        got.rejected += part.rejected
+        got.notes += part.notes
+        got.endpoint = got.endpoint or part.endpoint
+        got.add_budget(part.budget_used)
+    failures = [failure for part in parts for failure in part.failures]
+    if is_backfill and parts and len(failures) == len(parts):
+        got.failures += failures
+
+
+def note_failure(poll: Polling, got: Gathered, error: MarketError, endpoint: str) -> None:
+    got.failures.append(error)
+    keep_body(poll, got, error, endpoint)
+
+
+def keep_body(poll: Polling, got: Gathered, error: MarketError, endpoint: str) -> None:
+    if isinstance(error, UnexpectedBodyError):
+        origin = poll.origin(got.endpoint or endpoint)
+        got.rejected.append(origin.reject("wrong_content", str(error), error.body))
