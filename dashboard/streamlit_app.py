@@ -13,7 +13,7 @@ import streamlit as st
 from dashboard import charts, feed, frames, states, words
 from dashboard.buffers import View
 
-EVERY = "2s"
+EVERY = 2.0  # seconds; as text it would go through a call that NumPy deprecates
 HOURS = (2, 3, 4, 6)
 NUMBER = st.column_config.NumberColumn
 CHANGE = "%+.2f %%"
@@ -158,7 +158,7 @@ def draw_price_line(one: frames.Instrument) -> None:
     st.caption(f"{one.freshness.badge} · {said}")
 
 
-@st.fragment(run_every="5s")
+@st.fragment(run_every=5.0)
 def draw_pipeline() -> None:
     """Where the numbers come from and how long ago each stage worked."""
     view, now = feed.current_feed().snapshot(), datetime.now(UTC)
