@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from crypto_pipeline.simulator.dialect import Answer, Dialect, Question, RefusedError, Row
+from crypto_pipeline.simulator.limits import Limit, PerWindow
 from crypto_pipeline.simulator.market import DAY_MS, MINUTE_MS, Bar, Listing, Market, Window
 
 KLINES_DEFAULT, KLINES_MAX = 500, 1000
+WEIGHT_A_MINUTE = 6000
 LOOK_AHEAD = 1440  # minutes read at a time in search of a bar
 MINI_FIELDS = (
     "symbol",
@@ -33,28 +35,48 @@ MINI_FIELDS = (
 )
 
 
-class RequestRefusedError(Exception):
-    """What Binance answers with status 400 and a body of code and sentence."""
-
-    def __init__(self, code: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.body = {"code": code, "msg": sentence}
+def refused(code: int, sentence: str) -> RefusedError:
+    return RefusedError(400, {"code": code, "msg": sentence})
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A JSON value and what the request weighed against the address's minute budget."""
+def answer(market: Market, asked: Question) -> Answer:
+    match asked.path:
+        case "/api/v3/ping":
+            return Answer({}, 1)
+        case "/api/v3/time":
+            return Answer({"serverTime": asked.now_ms}, 1)
+        case "/api/v3/exchangeInfo":
+            return exchange_info(market, asked.now_ms)
+        case "/api/v3/klines":
+            return klines(market, asked.query, asked.now_ms)
+        case _:
+            return ticker_24hr(market, asked.query, asked.now_ms)
 
-    content: Any
-    weight: int
+
+def first_row(content: Any) -> Row | None:
+    rows = content if isinstance(content, list) else [content]
+    if not rows:
+        return None
+    holder = (content, 0) if isinstance(content, list) else None
+    row = rows[0]
+    if isinstance(row, dict) and "lastPrice" in row:
+        bid, ask = (row, "bidPrice"), (row, "askPrice")
+        return Row(row=holder, price=(row, "lastPrice"), bid=bid, ask=ask)
+    if isinstance(row, list) and len(row) > 4:
+        return Row(row=holder, price=(row, 4))
+    return None
+
+
+def limits(factor: float) -> tuple[Limit, ...]:
+    return (PerWindow(WEIGHT_A_MINUTE * factor, MINUTE_MS),)
 
 
 def ticker_24hr(market: Market, query: Mapping[str, str], now_ms: int) -> Answer:
     if "symbol" in query and "symbols" in query:
-        raise RequestRefusedError(-1128, "Combination of optional parameters invalid.")
+        raise refused(-1128, "Combination of optional parameters invalid.")
     kind = query.get("type", "FULL")
     if kind not in ("FULL", "MINI"):
-        raise RequestRefusedError(-1130, "Data sent for parameter 'type' is not valid.")
+        raise refused(-1130, "Data sent for parameter 'type' is not valid.")
     names = _by_name(market)
     asked = _asked_symbols(query, names)
     rows = [
@@ -87,9 +109,9 @@ def candle_rows(
     names = _by_name(market)
     name = _mandatory(query, "symbol")
     if name not in names:
-        raise RequestRefusedError(-1121, "Invalid symbol.")
+        raise refused(-1121, "Invalid symbol.")
     if _mandatory(query, "interval") != "1m":
-        raise RequestRefusedError(-1120, "Invalid interval.")
+        raise refused(-1120, "Invalid interval.")
     symbol = names[name].symbol
     limit = min(most, _integer(query, "limit", KLINES_DEFAULT))
     last = min(now_ms, _integer(query, "endTime", now_ms))
@@ -110,7 +132,7 @@ def exchange_info(market: Market, now_ms: int) -> Answer:
                 "rateLimitType": "REQUEST_WEIGHT",
                 "interval": "MINUTE",
                 "intervalNum": 1,
-                "limit": 6000,
+                "limit": WEIGHT_A_MINUTE,
             }
         ],
         "exchangeFilters": [],
@@ -143,12 +165,12 @@ def _asked_symbols(query: Mapping[str, str], names: Mapping[str, Listing]) -> li
     else:
         return list(names)
     if any(name not in names for name in asked):
-        raise RequestRefusedError(-1121, "Invalid symbol.")
+        raise refused(-1121, "Invalid symbol.")
     return asked
 
 
 def _symbol_array(text: str) -> list[str]:
-    illegal = RequestRefusedError(
+    illegal = refused(
         -1100,
         "Illegal characters found in parameter 'symbols'; legal range is "
         '\'^\\[("[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}){0,1}\\]$\'.',
@@ -160,7 +182,7 @@ def _symbol_array(text: str) -> list[str]:
 
 def _mandatory(query: Mapping[str, str], name: str) -> str:
     if not query.get(name):
-        raise RequestRefusedError(
+        raise refused(
             -1102,
             f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.",
         )
@@ -172,7 +194,7 @@ def _integer(query: Mapping[str, str], name: str, default: int) -> int:
     if text is None:
         return default
     if not re.fullmatch(r"[0-9]{1,15}", text) or (name == "limit" and int(text) == 0):
-        raise RequestRefusedError(
+        raise refused(
             -1100,
             f"Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'.",
         )
@@ -247,3 +269,25 @@ def _text(number: Decimal) -> str:
     exponent = number.as_tuple().exponent
     is_longer = isinstance(exponent, int) and exponent < -8
     return format(number, "f") if is_longer else f"{number:.8f}"
+
+
+DIALECT = Dialect(
+    name="binance",
+    prefix="",
+    paths=tuple(
+        f"/api/v3/{name}" for name in ("ping", "time", "exchangeInfo", "klines", "ticker/24hr")
+    ),
+    answer=answer,
+    first_row=first_row,
+    failures={
+        "400": (400, {"code": -1100, "msg": "Illegal characters found in a parameter."}),
+        "403": (403, {"code": 0, "msg": "Request blocked."}),
+        "418": (418, {"code": -1003, "msg": "Way too much request weight used; IP banned."}),
+        "429": (429, {"code": -1003, "msg": "Too much request weight used; current limit 6000."}),
+        "451": (451, {"code": 0, "msg": "Service unavailable from a restricted location."}),
+        "500": (500, {"code": -1000, "msg": "An unknown error occurred."}),
+        "error_under_200": (200, {"code": -1000, "msg": "An unknown error occurred."}),
+    },
+    make_limits=limits,
+    shows_weight=True,
+)

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.settings import DEFAULT_SYMBOLS, Settings, parse_symbols
 from crypto_pipeline.simulator.clock import SimulatedClock, resume_clock
+from crypto_pipeline.simulator.crowd import CrowdMarket
 from crypto_pipeline.simulator.market import DAY_MS, Market
 from crypto_pipeline.simulator.model import ModelMarket
 from crypto_pipeline.simulator.recording import RecordedMarket
@@ -22,10 +23,14 @@ def build_app(settings: Settings) -> Starlette:
 
 
 def build_market(settings: Settings) -> Market:
-    """The model knows the default watch-list and the given one; a recording what it holds."""
+    """The model knows the default watch-list and the given one; a recording what it holds.
+
+    For a whole venue the model's coins are the core of thousands of pairs.
+    """
     if settings.market == "simulated":
         symbols = dict.fromkeys((*parse_symbols(DEFAULT_SYMBOLS), *settings.symbols))
-        return ModelMarket(settings.simulator_seed, tuple(symbols))
+        model = ModelMarket(settings.simulator_seed, tuple(symbols))
+        return CrowdMarket(model) if settings.is_whole_venue else model
     if settings.market == "recorded":
         if settings.recorded_dir is None:
             raise SettingsError(

@@ -89,17 +89,50 @@ def test_klines__agree_with_the_ticker() -> None:
 
 def test_faults__count_endpoint_and_log() -> None:
     app = simulator()
-    fault = {"kind": "429", "count": 2, "endpoint": "/api/v3/klines", "retry_after": 7}
-    app.post("/faults", json=fault)
+    app.post("/faults", json={"kind": "500", "count": 2, "endpoint": "/api/v3/klines"})
     assert app.get("/api/v3/time").status_code == 200
-    first = app.get("/api/v3/klines", params=KLINES)
-    assert (first.status_code, first.headers["Retry-After"]) == (429, "7")
+    assert app.get("/api/v3/klines", params=KLINES).status_code == 500
     assert app.get("/truth/klines", params=KLINES).status_code == 200
-    assert app.get("/api/v3/klines", params=KLINES).status_code == 429
+    assert app.get("/api/v3/klines", params=KLINES).status_code == 500
     assert app.get("/api/v3/klines", params=KLINES).status_code == 200
     log = app.get("/faults/log").json()
-    assert [one["kind"] for one in log["done"]] == ["429", "429"]
+    assert [one["kind"] for one in log["done"]] == ["500", "500"]
     assert log["waiting"] == []
+
+
+def test_faults__who_asks_before_the_time_is_told_again_and_logged() -> None:
+    app = simulator()
+    app.post("/faults", json={"kind": "429", "retry_after": 7, "venue": "binance"})
+    assert app.get("/coinbase/time").status_code == 200
+    first = app.get("/api/v3/klines", params=KLINES)
+    assert (first.status_code, first.headers["Retry-After"]) == (429, "7")
+    assert app.get("/api/v3/time").status_code == 429
+    log = app.get("/requests/log").json()
+    assert [(one["status"], one["is_early"]) for one in log] == [
+        (200, False),
+        (429, False),
+        (429, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "status"),
+    [
+        ("/api/v3/ticker/24hr", 76, 429),
+        ("/kraken/0/public/Time", 2, 200),
+        ("/coinbase/time", 16, 429),
+        ("/coingecko/api/v3/ping", 31, 429),
+    ],
+)
+def test_limits__one_request_too_many_is_refused_and_logged(
+    path: str, asked: int, status: int
+) -> None:
+    app = simulator()
+    answers = [app.get(path) for _ in range(asked)]
+    log = app.get("/requests/log").json()
+    assert [one["is_over"] for one in log] == [False] * (asked - 1) + [True]
+    assert answers[-1].status_code == status
+    assert answers[-1].text != answers[-2].text
 
 
 def test_faults__spoil_only_the_first_row() -> None:
