@@ -177,12 +177,12 @@ def wrong_symbol(asked: str, shown: str) -> Notice:
     return Notice(
         level="info",
         icon=":material/help:",
-        text=f"The address asks for {safe_markdown(asked)}, which is not in this market. "
+        text=f"The address asks for {safe_markdown(asked)}, which is not in this market so far. "
         f"Showing {safe_markdown(shown)}.",
     )
 
 
-def pick_symbol(asked: str | None, known: list[Instrument]) -> str:
-    """The symbol that the address names, in any case, else the most volatile one."""
+def find_symbol(asked: str | None, known: list[Instrument]) -> str | None:
+    """The symbol that the address names, in any case, once it is known."""
     wanted = (asked or "").strip().upper()
-    return next((one.symbol for one in known if one.symbol.upper() == wanted), known[0].symbol)
+    return next((one.symbol for one in known if one.symbol.upper() == wanted), None)

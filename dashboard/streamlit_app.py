@@ -125,25 +125,33 @@ def draw_symbol() -> None:
 
 
 def choose_symbol(known: list[frames.Instrument]) -> None:
-    """Take symbol and range from the address once; a symbol that is gone falls back."""
-    symbols = {one.symbol for one in known}
-    if st.session_state.get("symbol") not in symbols:
-        asked = st.query_params.get("symbol")
-        st.session_state["symbol"] = states.pick_symbol(asked, known)
-        if asked and asked.upper() != st.session_state["symbol"].upper():
-            st.session_state["wrong symbol"] = asked
-    if "hours" not in st.session_state:
+    """Show the symbol of the address as soon as it is there; one that is gone falls back.
+
+    On a start symbols arrive one by one, so the asked one may be late.
+    """
+    state, symbols = st.session_state, {one.symbol for one in known}
+    wanted = state.setdefault("wanted", st.query_params.get("symbol"))
+    found = states.find_symbol(wanted, known)
+    if found is not None:
+        state["symbol"], state["wanted"] = found, None
+    elif state.get("symbol") not in symbols:
+        state["symbol"] = known[0].symbol
+    state["shown"] = state["symbol"]
+    if "hours" not in state:
         asked = st.query_params.get("hours", "")
-        st.session_state["hours"] = int(asked) if asked in map(str, HOURS) else HOURS[1]
-    if "wrong symbol" in st.session_state:
-        shown = st.session_state["symbol"]
-        draw_notice(states.wrong_symbol(st.session_state["wrong symbol"], shown))
+        state["hours"] = int(asked) if asked in map(str, HOURS) else HOURS[1]
+    if state["wanted"]:
+        draw_notice(states.wrong_symbol(state["wanted"], state["symbol"]))
 
 
 def keep_address() -> None:
-    st.session_state.pop("wrong symbol", None)
-    st.query_params["symbol"] = st.session_state["symbol"]
-    st.query_params["hours"] = str(st.session_state["hours"])
+    """Only a person's choice goes into the address; the page's own echoes come here too."""
+    state = st.session_state
+    if state["symbol"] != state["shown"]:
+        state["wanted"] = None
+        st.query_params["symbol"] = state["symbol"]
+    if state["hours"] in HOURS:
+        st.query_params["hours"] = str(state["hours"])
 
 
 def draw_price_line(one: frames.Instrument) -> None:

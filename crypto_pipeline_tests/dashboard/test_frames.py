@@ -122,9 +122,9 @@ def test_text_from_outside_is_short_printable_and_escaped():
 
 def test_an_unknown_symbol_in_the_address_falls_back_to_the_most_volatile():
     known = frames.instruments(make_feed(*whole_market()).snapshot().kept, NOW)
-    assert states.pick_symbol("btc-usdt", known) == "BTC-USDT"
-    assert states.pick_symbol("NOPE", known) == "DUST-USDT"
-    assert states.pick_symbol(None, known) == "DUST-USDT"
+    assert states.find_symbol("btc-usdt", known) == "BTC-USDT"
+    assert states.find_symbol("NOPE", known) is None
+    assert states.find_symbol(None, known) is None
 
 
 def _fields(record):

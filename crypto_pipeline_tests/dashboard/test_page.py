@@ -98,6 +98,21 @@ def test_the_address_names_symbol_and_range_and_keeps_a_new_choice(open_page, no
     assert page.query_params["symbol"] in ("PEPE-USDT", ["PEPE-USDT"])
 
 
+def test_an_asked_symbol_that_comes_late_is_shown_when_it_comes(open_page, now, monkeypatch):
+    page = open_page(make_feed(tick("ADA-USDT", at=now), now=now), symbol="BTC-USDT")
+    assert page.selectbox(key="symbol").value == "ADA-USDT"
+    assert "asks for BTC" in page.info[-1].value
+    both = make_feed(tick("ADA-USDT", at=now), tick("BTC-USDT", at=now), now=now)
+    monkeypatch.setattr(feed_module, "current_feed", lambda: both)
+    page.run()
+    assert page.selectbox(key="symbol").value == "BTC-USDT"
+    assert not any("asks for" in info.value for info in page.info)
+    page.selectbox(key="symbol").select("ADA-USDT").run()
+    assert page.query_params["symbol"] in ("ADA-USDT", ["ADA-USDT"])
+    page.run()
+    assert page.selectbox(key="symbol").value == "ADA-USDT"
+
+
 def test_a_wrong_symbol_in_the_address_is_told(open_page, now):
     page = open_page(make_feed(*whole_market(now), now=now), symbol="<img>")
     assert r"asks for \<img\>" in page.info[0].value
