@@ -57,8 +57,6 @@ class SimulatedVenue:
     ) -> Response:
         now_ms = self._clock.now_ms()
         fault = self._faults.take(self.dialect.name, path, now_ms)
-        if fault is not None and fault.kind == "slow":
-            await asyncio.sleep(fault.retry_after)
         question = Question(
             path=path.removeprefix(self.dialect.prefix), query=query, headers=headers, now_ms=now_ms
         )
@@ -84,6 +82,9 @@ class SimulatedVenue:
                 is_early=is_early,
             )
         )
+        # After it was counted: who gives up waiting has asked all the same.
+        if fault is not None and fault.kind == "slow":
+            await asyncio.sleep(fault.retry_after)
         return response
 
     def _content(self, question: Question) -> tuple[int, str, int]:

@@ -109,7 +109,12 @@ def _inner(body: str, begin: int) -> Iterator[tuple[str, Element] | BrokenBody]:
             yield part
             return
         key, start, end = part
-        yield key, Element(DECODER.raw_decode(body, start)[0], body[start:end])
+        try:
+            value, _ = DECODER.raw_decode(body, start)
+        except (ValueError, RecursionError) as error:
+            yield BrokenBody("not_json", short(error), body[start:])
+            return
+        yield key, Element(value, body[start:end])
 
 
 def _members(body: str, place: int) -> Iterator[tuple[str, int, int] | BrokenBody]:

@@ -23,6 +23,8 @@ from crypto_pipeline.source.clock import Clock, SystemClock
 
 # Longer than a window of a minute would make a poll miss the next one.
 PATIENCE_SECONDS = 20.0
+# A rest of less than the clock can tell would be waited for again and again.
+SHORTEST_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ class Budget:
                     f"{self.venue} was not asked: {why}. Polls go on in {wait:.0f} s.",
                     retry_after_seconds=wait,
                 )
-            self._clock.sleep(wait)
+            self._clock.sleep(max(wait, SHORTEST_SECONDS))
 
     def told_to_wait(self, seconds: float) -> None:
         """The venue's own word, for every process; a shorter wait never replaces a longer one."""

@@ -55,7 +55,7 @@ def newest_event_at(got: Gathered) -> datetime | None:
 
 
 def outcome_of(got: Gathered) -> tuple[Outcome, str | None]:
-    """A failure's class when nothing came of the poll; partial when something did."""
+    """A failure's class when no tick came (of history: no candle); partial when some did."""
     if got.failures:
         return _class_of(got.failures[0]), str(got.failures[0])[:REASON_LIMIT]
     notes = list(got.notes)
@@ -64,7 +64,8 @@ def outcome_of(got: Gathered) -> tuple[Outcome, str | None]:
         notes.append(f"{len(got.rejected)} rows rejected: {', '.join(codes)}")
     if not notes:
         return "ok", None
-    is_empty = not got.ticks and not got.candles
+    # Candles beside a useless snapshot are kept, but the minute's prices are to be had elsewhere.
+    is_empty = not (got.ticks if got.endpoint else got.candles)
     outcome: Outcome = "wrong_content" if is_empty and got.rejected else "partial"
     return outcome, "; ".join(notes)[:REASON_LIMIT]
 
