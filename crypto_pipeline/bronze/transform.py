@@ -43,6 +43,8 @@ CANDLE_FACTS = ("open", "high", "low", "close", "volume")
 
 POLL_FIELDS = tuple(f for f in POLLS.schema.fields if f not in (*COORDINATES, BATCH))
 
+LISTS = tuple(f.name for f in POLL_FIELDS if f.dataType.typeName() == "array")
+
 KIND_OF_TOPIC = {
     topic.TICKS.name: "tick",
     topic.CANDLES.name: "candle",
@@ -57,14 +59,14 @@ def message_schema() -> StructType:
         f.name
         for table in (TICKS, CANDLES, POLLS)
         for f in table.schema.fields
-        if f.name not in ("symbols_asked", "is_unchanged", "is_backfill", "batch", "date")
+        if f.name not in (*LISTS, "is_unchanged", "is_backfill", "batch", "date")
     )
     fields = [StructField(name, StringType()) for name in ("kind", "detail", "body", *names)]
     return StructType(
         [
             *fields,
             StructField("schema_version", LongType()),
-            StructField("symbols_asked", ArrayType(StringType())),
+            *(StructField(name, ArrayType(StringType())) for name in LISTS),
             StructField("is_unchanged", BooleanType()),
             StructField("is_backfill", BooleanType()),
         ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from crypto_pipeline.contract.message import MARKET_KINDS, SCHEMA_VERSION
-from crypto_pipeline.contract.poll import BODY_LIMIT, Outcome
+from crypto_pipeline.contract.poll import BODY_LIMIT, Outcome, Purpose
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -19,6 +19,7 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
 ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 SYMBOL: Schema = {"type": "string", "pattern": "^[A-Z0-9]{1,20}-[A-Z0-9]{2,10}$"}
+SYMBOLS: Schema = {"type": "array", "items": SYMBOL}
 TIME: Schema = {
     "type": "string",
     "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$",
@@ -87,16 +88,22 @@ def poll_schema() -> Schema:
             "started_at": TIME,
             "ended_at": TIME,
             "endpoint": TEXT,
-            "purpose": {"enum": ["minute", "history"]},
+            "purpose": {"enum": list(get_args(Purpose))},
             "outcome": {"enum": list(get_args(Outcome))},
             "reason": _or_null({"type": "string"}),
-            "symbols_asked": {"type": "array", "items": SYMBOL},
+            "symbols_asked": SYMBOLS,
             **dict.fromkeys(("served", "published", "unchanged", "rejected", "candles"), COUNT),
             "budget_used": _or_null(COUNT),
             "venue_reason": _or_null({"type": "string"}),
             "newest_event_at": _or_null(TIME),
+            "until_at": _or_null(TIME),
+            "candles_due": SYMBOLS,
+            "candles_missed": SYMBOLS,
         },
-        optional=("venue_reason", "newest_event_at"),
+        optional=(
+            *("venue_reason", "newest_event_at"),
+            *("until_at", "candles_due", "candles_missed"),
+        ),
     )
 
 

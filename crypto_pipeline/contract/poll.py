@@ -17,6 +17,7 @@ from crypto_pipeline.contract.message import (
 )
 
 Outcome = Literal["ok", "partial", "transient", "told_to_wait", "permanent", "wrong_content"]
+Purpose = Literal["minute", "history", "backfill", "repair"]
 
 # One record must stay well under the broker's 1 MiB limit; a longer body is cut and said so.
 BODY_LIMIT = 64 * 1024
@@ -26,10 +27,12 @@ BODY_LIMIT = 64 * 1024
 class PollRecord:
     """One venue and minute, sent after the last ack: served = published + unchanged + rejected.
 
-    `purpose` tells the minute's poll from a fetch of history; `candles` counts what rode along.
     `venue_reason` says why this venue was asked where it was not the first in line;
     `newest_event_at` is the venue's newest time among the ticks, so its distance from
     `ended_at` is the age of the answer.
+    `purpose` tells the minute's poll from a fetch of candles that open in [poll_at, until_at).
+    `candles` counts those that rode along. `candles_due` are the symbols whose just-closed
+    candle a minute's poll was to bring; `candles_missed` those whose request got no answer.
     """
 
     market: MarketKind
@@ -39,7 +42,7 @@ class PollRecord:
     started_at: datetime
     ended_at: datetime
     endpoint: str
-    purpose: Literal["minute", "history"]
+    purpose: Purpose
     outcome: Outcome
     reason: str | None
     symbols_asked: tuple[str, ...]
@@ -51,6 +54,9 @@ class PollRecord:
     budget_used: int | None
     venue_reason: str | None = None
     newest_event_at: datetime | None = None
+    until_at: datetime | None = None
+    candles_due: tuple[str, ...] = ()
+    candles_missed: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -87,6 +93,9 @@ class PollRecord:
             "budget_used": self.budget_used,
             "venue_reason": self.venue_reason,
             "newest_event_at": format_optional_time(self.newest_event_at),
+            "until_at": format_optional_time(self.until_at),
+            "candles_due": list(self.candles_due),
+            "candles_missed": list(self.candles_missed),
         }
 
 

@@ -24,6 +24,7 @@ class Gathered:
     """What has come in so far; `failures` are of requests, `notes` of anything short of whole.
 
     `asked` are the symbols asked for, which a whole venue only tells with its answer.
+    `due` are the symbols whose closed candle is owed, `missed` those whose request had no answer.
     """
 
     ticks: list[Tick] = field(default_factory=list)
@@ -31,6 +32,8 @@ class Gathered:
     rejected: list[Rejected] = field(default_factory=list)
     failures: list[MarketError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    due: tuple[str, ...] = ()
+    missed: list[str] = field(default_factory=list)
     endpoint: str = ""
     budget_used: int | None = None
     asked: tuple[str, ...] = ()

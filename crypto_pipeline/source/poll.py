@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.message import MarketKind
-from crypto_pipeline.contract.poll import PollRecord, Rejected
+from crypto_pipeline.contract.poll import PollRecord, Purpose, Rejected
 from crypto_pipeline.contract.tick import Tick
 from crypto_pipeline.errors import MarketError
 from crypto_pipeline.source.clock import Clock
@@ -25,6 +24,7 @@ from crypto_pipeline.source.poll_candles import (
     keep_body,
     note_failure,
     take_candles,
+    Turn,
     take_closed_candles,
 )
 from crypto_pipeline.source.venue import Fetched, Venue
@@ -79,8 +79,10 @@ def poll_minute(
     started_at, got = clock.now(), Gathered()
     unknown = _take_snapshot(poll, got, marks)
     _note_staleness(poll, got, stale_after)
-    if not got.failures and venue.candle_page:
-        take_closed_candles(poll, got, unknown, candle_requests)
+    turn = Turn.of(poll, got.asked, unknown, candle_requests)
+    got.due = turn.symbols
+    if not got.failures and got.due:
+        take_closed_candles(poll, got, turn)
     return _result(poll, got, purpose="minute", started_at=started_at, marks=marks)
 
 
@@ -93,10 +95,12 @@ def fetch_history(
     start: datetime,
     end: datetime,
     clock: Clock,
+    purpose: Purpose = "history",
 ) -> PollResult:
     """Closed candles that open in [start, end), marked as backfill; page by page, 8 at a time.
 
-    The poll record's `poll_at` is `start`. Memory grows with the range: about 1 KB a candle.
+    The poll record's `poll_at` is `start`, its `until_at` the end. Memory grows with the
+    range: about 1 KB a candle.
     """
     poll = Polling(
         venue=venue,
@@ -120,7 +124,8 @@ def fetch_history(
         got.failures.append(error)
     else:
         take_candles(poll, got, wanted, finished_by=finished_by, is_backfill=True)
-    return _result(poll, got, purpose="history", started_at=started_at, marks={})
+    result = _result(poll, got, purpose=purpose, started_at=started_at, marks={})
+    return replace(result, poll=replace(result.poll, until_at=end))
 
 
 def _take_snapshot(poll: Polling, got: Gathered, marks: Mapping[str, str]) -> tuple[str, ...]:
@@ -171,7 +176,7 @@ def _result(
     poll: Polling,
     got: Gathered,
     *,
-    purpose: Literal["minute", "history"],
+    purpose: Purpose,
     started_at: datetime,
     marks: Mapping[str, str],
 ) -> PollResult:
@@ -197,6 +202,8 @@ def _result(
         candles=len(got.candles),
         budget_used=got.budget_used,
         newest_event_at=newest_event_at(got),
+        candles_due=got.due,
+        candles_missed=tuple(dict.fromkeys(got.missed)),
     )
     seen = {tick.symbol: tick.mark for tick in got.ticks if tick.mark is not None}
     return PollResult(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from crypto_pipeline.contract.message import MarketKind
-from crypto_pipeline.errors import MarketError, UnexpectedBodyError
+from crypto_pipeline.errors import MarketError, RequestRefusedError, UnexpectedBodyError
 from crypto_pipeline.source.clock import Clock
 from crypto_pipeline.source.gathered import Gathered
 from crypto_pipeline.source.venue import Origin, Venue
@@ -45,10 +45,30 @@ class Polling:
         )
 
 
-def take_closed_candles(
-    poll: Polling, got: Gathered, unknown: Sequence[str], requests: int | None
-) -> None:
-    """Of every listed symbol, with a tick or without; closed by the venue's clock, not ours.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """The symbols whose candles this minute asks for, and from when on."""
+
+    symbols: tuple[str, ...]
+    start: datetime
+
+    @classmethod
+    def of(
+        cls, poll: Polling, asked: Sequence[str], unknown: Sequence[str], requests: int | None
+    ) -> Turn:
+        """Every listed symbol, or with more than `requests` each in its turn, with all since."""
+        if not poll.venue.candle_page:
+            return cls(symbols=(), start=poll.poll_at)
+        absent = frozenset(unknown)
+        listed = [name for name in asked if name not in absent]
+        turns = -(-len(listed) // requests) if requests else 1
+        turns = max(1, min(turns, poll.venue.candle_page))
+        turn = int(poll.poll_at.timestamp() // 60) % turns
+        return cls(symbols=tuple(listed[turn::turns]), start=poll.poll_at - MINUTE * turns)
+
+
+def take_closed_candles(poll: Polling, got: Gathered, turn: Turn) -> None:
+    """Of the turn's symbols, with a tick or without; closed by the venue's clock, not ours.
 
     A row from the future is not believed: it would close a minute that still runs.
     """
@@ -59,14 +79,9 @@ def take_closed_candles(
         finished_by = max(seen_at) if is_fresh else poll.venue.server_time()
     except MarketError as error:
         got.notes.append(f"candles not asked for: {error}")
+        got.missed += turn.symbols
         return
-    absent = frozenset(unknown)
-    listed = [name for name in got.asked if name not in absent]
-    turns = -(-len(listed) // requests) if requests else 1
-    turns = max(1, min(turns, poll.venue.candle_page))
-    start = poll.poll_at - MINUTE * turns
-    turn = int(poll.poll_at.timestamp() // 60) % turns
-    wanted = [(name, start, poll.poll_at) for name in listed[turn::turns]]
+    wanted = [(name, turn.start, poll.poll_at) for name in turn.symbols]
     take_candles(poll, got, wanted, finished_by=finished_by, is_backfill=False)
 
 
@@ -82,12 +97,15 @@ def take_candles(
         part, (symbol, start, end) = Gathered(), request
         if not is_backfill and time.monotonic() - poll.started > CANDLES_SECONDS:
             part.notes.append(f"no candles of {symbol}: the minute is too far gone")
+            part.missed.append(symbol)
             return part
         try:
             fetched = poll.venue.fetch_candles(symbol, start, end)
         except MarketError as error:
             note_failure(poll, part, error, CANDLES)
             part.notes.append(f"no candles of {symbol}: {error}")
+            if not isinstance(error, RequestRefusedError):
+                part.missed.append(symbol)
             return part
         part.endpoint = fetched.endpoint
         part.add_budget(fetched.budget_used)
@@ -107,6 +125,7 @@ def take_candles(
         got.candles += part.candles
         got.rejected += part.rejected
         got.notes += part.notes
+        got.missed += part.missed
         got.endpoint = got.endpoint or part.endpoint
         got.add_budget(part.budget_used)
     failures = [failure for part in parts for failure in part.failures]

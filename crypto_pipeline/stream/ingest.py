@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Literal
 
 from crypto_pipeline.contract.message import MARKET_KINDS, MarketKind
-from crypto_pipeline.contract.poll import Outcome
+from crypto_pipeline.contract.poll import Outcome, Purpose
 from crypto_pipeline.contract.topic import CANDLES, POLLS, REJECTED, TICKS
 from crypto_pipeline.errors import BrokerAwayError, DeliveryError, SettingsError, SpoolFullError
 from crypto_pipeline.settings import Settings
@@ -246,7 +245,7 @@ def _store(
     publisher: MessagePublisher,
     *,
     poll_at: datetime,
-    purpose: Literal["minute", "history"],
+    purpose: Purpose,
 ) -> None:
     """Append to the spool; when it is full, make room by sending what waits, then once more."""
     messages, final = outgoing(result)

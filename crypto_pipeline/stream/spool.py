@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal, Self
+from typing import IO, Self
 
+from crypto_pipeline.contract.poll import Purpose
 from crypto_pipeline.errors import SpoolFullError, StreamError
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stream.durable import TEMPORARY, sync_folder, write_durably
@@ -27,8 +28,6 @@ ENTRY = ".spool"
 TORN = ".torn"
 NAME_TIME = "%Y%m%dT%H%M%SZ"
 LOCK_SECONDS = 20.0
-
-Purpose = Literal["minute", "history"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
