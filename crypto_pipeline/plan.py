@@ -58,7 +58,12 @@ def batch_ranges(
     if upstream is None or upstream.batch <= after:
         return None
     ranges = {
-        "batches": {"table": stage.reads[0].key, "after": after, "to": upstream.batch},
+        "batches": {
+            "table": stage.reads[0].key,
+            "after": after,
+            "to": upstream.batch,
+            "before": newest_facts(last),
+        },
         "pinned": {},
     }
     if upstream.batch == after + 1:
@@ -67,6 +72,18 @@ def batch_ranges(
             table.key: upstream.outputs.get(table.key, [0, None, None]) for table in stage.reads
         }
     return ranges
+
+
+def newest_facts(last: CommitRecord | None) -> dict[str, float]:
+    """Newest fact time, in epoch seconds, of each table that a stage has read up to a commit."""
+    if last is None:
+        return {}
+    batches = last.ranges["batches"]
+    newest = dict(batches.get("before", {}))
+    for key, (_, _, latest) in batches.get("rows", {}).items():
+        if latest is not None:
+            newest[key] = max(latest, newest.get(key, latest))
+    return newest
 
 
 def topic_ranges(last: CommitRecord | None, ends: TopicEnds, bite: int) -> dict[str, Any] | None:

@@ -147,6 +147,7 @@ class StageRunner:
             return _as_planned(stage, plan, table, frame)
 
         epoch = 0
+        before: dict[str, datetime] = {}
         if stage.topics:
             new = {"kafka": self._read_topics(plan)}
             epoch = int(plan.ranges["kafka"]["epoch"])
@@ -157,8 +158,11 @@ class StageRunner:
                 table.key: self.lake.increment(table, after=batches["after"], to=batches["to"])
                 for table in stage.reads
             }
-            said = batches.get("rows")
-            rows_in, span = totals(said.values()) if said else profile(new, stage.reads)
+            # What the range holds stays with it, so that the next one knows how far this came.
+            if any(table.key not in batches.get("rows", {}) for table in stage.reads):
+                batches["rows"] = profile(new, stage.reads)
+            rows_in, span = totals(batches["rows"].values())
+            before = {key: _utc(at) for key, at in batches.get("before", {}).items()}
         self._tune(rows_in)
         now = datetime.fromisoformat(pinned.setdefault("now", self.now().isoformat()))
         given = StageInput(
@@ -169,6 +173,7 @@ class StageRunner:
             new=new,
             known=known,
             span=span,
+            before=before,
         )
         return given, rows_in
 
@@ -344,10 +349,11 @@ def check_books(stage: Stage, rows_in: int, counts: Counts, result: StageResult)
 
 def profile(
     new: Mapping[str, DataFrame], tables: tuple[Table, ...]
-) -> tuple[int, tuple[datetime, datetime] | None]:
-    """Rows of the range, and the first and last instant that they are about."""
+) -> dict[str, tuple[int, float | None, float | None]]:
+    """Rows of the range by table, and the first and last instant that they are about."""
     parts = [
         new[table.key].agg(
+            F.lit(table.key).alias("key"),
             F.count("*").alias("n"),
             F.min(table.fact_column).cast("double").alias("first"),
             F.max(table.fact_column).cast("double").alias("last"),
@@ -355,7 +361,7 @@ def profile(
         for table in tables
     ]
     rows = reduce(lambda a, b: a.unionByName(b), parts).collect()
-    return totals([row["n"], row["first"], row["last"]] for row in rows)
+    return {row["key"]: (row["n"], row["first"], row["last"]) for row in rows}
 
 
 def totals(

@@ -25,7 +25,8 @@ class StageInput:
 
     `known(table, since=…, until=…)` reads what earlier batches wrote: rows of this batch, left
     by an attempt that died, are not seen, so a retry computes the same. `span` is the first
-    and last fact time in `new`, None when it has no rows.
+    and last fact time in `new`, None when it has no rows. `before` is the newest fact time that
+    the stage's earlier ranges held, by table key; a table that never had a row is not in it.
     """
 
     market: MarketKind
@@ -35,6 +36,7 @@ class StageInput:
     new: Mapping[str, DataFrame]
     known: Known
     span: tuple[datetime, datetime] | None
+    before: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

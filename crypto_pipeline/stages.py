@@ -32,9 +32,9 @@ BRONZE = Stage(
 )
 SILVER = Stage(
     name="silver",
-    reads=(bronze.TICKS, bronze.CANDLES),
+    reads=(bronze.TICKS, bronze.CANDLES, bronze.POLLS),
     run=silver_transform.run,
-    sides=(silver.SET_ASIDE, silver.CANDLES),
+    sides=(silver.SET_ASIDE, silver.GAPS, silver.CANDLES),
     primary=silver.TICKS,
 )
 CANDLES = Stage(

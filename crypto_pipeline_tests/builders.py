@@ -213,6 +213,7 @@ class Given:
         new: Mapping[Table, Sequence[Row]],
         known: Mapping[Table, Sequence[Row]] | None = None,
         batch: int = 2,
+        before: Mapping[Table, datetime] | None = None,
     ) -> StageInput:
         earlier = {table.key: rows for table, rows in (known or {}).items()}
         facts = [row[table.fact_column] for table, rows in new.items() for row in rows]
@@ -233,6 +234,7 @@ class Given:
             new={table.key: frame(self.spark, table, rows) for table, rows in new.items()},
             known=read_known,
             span=(min(facts), max(facts)) if facts else None,
+            before={table.key: at for table, at in (before or {}).items()},
         )
 
 

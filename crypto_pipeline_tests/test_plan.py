@@ -154,6 +154,7 @@ def test_one_batch_brings_what_its_own_commit_says(path: dict[str, str]) -> None
         "table": "raw/records",
         "after": 0,
         "to": 1,
+        "before": {},
         "rows": {"raw/records": [3, 1.0, 2.0]},
     }
 
@@ -168,7 +169,20 @@ def test_several_batches_are_taken_at_once_and_counted_by_a_query(path: dict[str
     plan = next_plan(BRONZE, path=path, ends=None)
     assert plan is not None
     assert plan.batch == 2
-    assert plan.ranges["batches"] == {"table": "raw/records", "after": 1, "to": 3}
+    expected = {"table": "raw/records", "after": 1, "to": 3, "before": {}}
+    assert plan.ranges["batches"] == expected
+
+
+def test_a_range_knows_the_newest_fact_before_it_whatever_came_late(path: dict[str, str]) -> None:
+    outputs = [[3, 1.0, 90.0], [2, 5.0, 60.0], [0, None, None], [1, 120.0, 120.0]]
+    seen = []
+    for batch, said in enumerate(outputs, start=1):
+        write_commit(path["raw/records"], record(batch, outputs={"raw/records": said}))
+        plan = next_plan(BRONZE, path=path, ends=None)
+        assert plan is not None
+        seen.append(plan.ranges["batches"]["before"])
+        write_commit(path["bronze/ticks"], record(batch, ranges=plan.ranges))
+    assert seen == [{}, *[{"raw/records": 90.0}] * 3]
 
 
 def test_an_output_that_is_ahead_dictates_its_range_and_is_skipped(path: dict[str, str]) -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from pyspark.sql.types import BooleanType, DoubleType, StructType
+from pyspark.sql.types import BooleanType, DoubleType, IntegerType, StructType
 
 from crypto_pipeline.bronze.schema import CANDLE_FIELDS, CONTENT, IDENTITY, TICK_FIELDS
-from crypto_pipeline.lake.table import BATCH, COORDINATES, DATE, Table, column, moment, text
+from crypto_pipeline.lake.table import (
+    BATCH,
+    COORDINATES,
+    DATE,
+    Table,
+    column,
+    moment,
+    text,
+    whole,
+)
 
 LATE = column(
     "is_late", BooleanType(), "A newer fact of the same source and symbol was there first"
@@ -64,4 +73,28 @@ SET_ASIDE = Table(
     partition_by=("date",),
     write_mode="append",
     fact_column="fact_at",
+)
+GAPS = Table(
+    layer="silver",
+    name="gaps",
+    description="One state change of an interval without candles; the newest row of a minute holds",
+    schema=StructType(
+        [
+            text("source", "Source that owed the candles"),
+            text("symbol", "BASE-QUOTE"),
+            moment("from_at", "First minute of the interval, UTC"),
+            moment("to_at", "First minute after the interval, UTC; not past the end of the day"),
+            whole("minutes", "Minutes in the interval"),
+            text("cause", "no_poll, source_down, halted or served_never_received"),
+            text("state", "open, repaired or given_up"),
+            column("tries", IntegerType(), "Fetches that the venue answered without these candles"),
+            moment("decided_at", "When the batch that says so was planned, UTC"),
+            DATE,
+            BATCH,
+        ]
+    ),
+    keys=("source", "symbol", "from_at", "batch"),
+    partition_by=("date",),
+    write_mode="append",
+    fact_column="from_at",
 )

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 
 from crypto_pipeline.bronze import schema as bronze
 from crypto_pipeline.lake.table import Table
-from crypto_pipeline.silver.schema import CANDLES, SET_ASIDE, TICKS
+from crypto_pipeline.silver import gaps
+from crypto_pipeline.silver.schema import CANDLES, GAPS, SET_ASIDE, TICKS
 from crypto_pipeline.stage import StageInput, StageResult, conform
 
 if TYPE_CHECKING:
@@ -89,10 +90,13 @@ def run(given: StageInput) -> StageResult:
     candles = _classified(given, bronze.CANDLES, CANDLES)
     age = F.col("observed_at").cast("double") - F.col("event_at").cast("double")
     aside = [set_aside(ticks, kind="tick"), set_aside(candles, kind="candle")]
+    new_ticks = ticks.where(F.col("outcome") == "accepted")
+    new_candles = candles.where(F.col("outcome") == "accepted")
     outputs = {
         SET_ASIDE.key: (SET_ASIDE, reduce(lambda a, b: a.unionByName(b), aside)),
-        CANDLES.key: (CANDLES, candles.where(F.col("outcome") == "accepted")),
-        TICKS.key: (TICKS, ticks.where(F.col("outcome") == "accepted").withColumn("age", age)),
+        GAPS.key: (GAPS, gaps.changes(given, ticks=new_ticks, candles=new_candles)),
+        CANDLES.key: (CANDLES, new_candles),
+        TICKS.key: (TICKS, new_ticks.withColumn("age", age)),
     }
     prefixed = [
         frame.withColumn(
@@ -101,8 +105,10 @@ def run(given: StageInput) -> StageResult:
         )
         for kind, frame in (("tick", ticks), ("candle", candles))
     ]
+    # A poll is read for what it says about missing minutes, and goes nowhere else.
+    polls = given.new[bronze.POLLS.key].withColumn("outcome", F.lit("poll"))
     return StageResult(
-        classified=tuple(prefixed),
+        classified=(*prefixed, polls),
         outputs={k: conform(f, t, batch=given.batch) for k, (t, f) in outputs.items()},
         equations={
             "tick": TICKS.key,

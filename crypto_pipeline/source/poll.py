@@ -21,10 +21,10 @@ from crypto_pipeline.source.gathered import Gathered, newest_event_at, numbered,
 from crypto_pipeline.source.poll_candles import (
     CANDLES,
     Polling,
+    Turn,
     keep_body,
     note_failure,
     take_candles,
-    Turn,
     take_closed_candles,
 )
 from crypto_pipeline.source.venue import Fetched, Venue
