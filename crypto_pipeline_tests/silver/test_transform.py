@@ -15,7 +15,7 @@ from crypto_pipeline.bronze import schema as bronze
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.tick import Tick
 from crypto_pipeline.silver import transform
-from crypto_pipeline.silver.schema import CANDLES, SET_ASIDE, TICKS
+from crypto_pipeline.silver.schema import CANDLES, GAPS, SET_ASIDE, TICKS
 from crypto_pipeline_tests.builders import AT, ETH, MINUTE, Given, Row, candle, day_of, read, tick
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ class Silver:
         known_candles: list[Row] | None = None,
     ) -> None:
         given = Given(spark)(
-            new={bronze.TICKS: ticks or [], bronze.CANDLES: candles or []},
-            known={TICKS: known_ticks or [], CANDLES: known_candles or []},
+            new={bronze.TICKS: ticks or [], bronze.CANDLES: candles or [], bronze.POLLS: []},
+            known={TICKS: known_ticks or [], CANDLES: known_candles or [], GAPS: []},
         )
         result = transform.run(given)
         self.ticks = read(result.outputs[TICKS.key])
