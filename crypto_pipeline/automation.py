@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
+
 import dagster as dg
 
 from crypto_pipeline import settings as settings_module
+from crypto_pipeline.backfill.run import days_to_repair
 from crypto_pipeline.contract import topic
-from crypto_pipeline.errors import StreamError
+from crypto_pipeline.errors import MarketError, StreamError
 from crypto_pipeline.stream.ranges import read_ends
 
 INGESTION_JOB = "ingestion"
 CYCLE_JOB = "lake_cycle"
+BACKFILL_JOB = "candle_backfill"
+REPAIR_JOB = "gap_repair"
+
+# A day that was asked for is looked at again when its candles had the time to reach the ledger.
+REPAIR_PAUSE = timedelta(minutes=5)
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -42,6 +51,21 @@ lake_cycle = dg.define_asset_job(
     ),
     executor_def=dg.in_process_executor,
     description="Whatever is new on the topics, through every table to the forecast",
+)
+
+
+candle_backfill = dg.define_asset_job(
+    BACKFILL_JOB,
+    selection=dg.AssetSelection.assets(["backfill", "candle_backfill"]),
+    executor_def=dg.in_process_executor,
+    description="A day of the watch-list's candles, fetched anew",
+)
+
+gap_repair = dg.define_asset_job(
+    REPAIR_JOB,
+    selection=dg.AssetSelection.assets(["backfill", "gap_repair"]),
+    executor_def=dg.in_process_executor,
+    description="What the ledger says is missing of a day, asked for once more",
 )
 
 
@@ -85,3 +109,27 @@ def completed_polls(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.S
         return dg.SkipReason("The cycle before is still going; it or the next one takes this poll.")
     context.update_cursor(position)
     return dg.RunRequest(run_key=position)
+
+
+@dg.sensor(
+    job=gap_repair,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    name="open_gaps",
+)
+def open_gaps(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Repair one day at a time, the oldest first; the ledger says when a minute is due again."""
+    if is_running(context.instance, REPAIR_JOB):
+        return dg.SkipReason("The repair before is still going.")
+    try:
+        days = days_to_repair(settings_module.load())
+    except MarketError as error:
+        return dg.SkipReason(str(error))
+    asked = json.loads(context.cursor or "{}")
+    now = datetime.now(UTC)
+    recent = {day for day, at in asked.items() if datetime.fromisoformat(at) > now - REPAIR_PAUSE}
+    waiting = [day.isoformat() for day in days if day.isoformat() not in recent]
+    if not waiting:
+        return dg.SkipReason("No missing minute is due to be asked for.")
+    context.update_cursor(json.dumps({d: asked[d] for d in recent} | {waiting[0]: now.isoformat()}))
+    return dg.RunRequest(partition_key=waiting[0])

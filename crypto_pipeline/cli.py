@@ -1,17 +1,19 @@
-"""The command line: `crypto-pipeline up`, `crypto-pipeline once`."""
+"""The command line: `crypto-pipeline up`, `once`, `backfill`."""
 
 from __future__ import annotations
 
 import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import get_args
 
 import click
 from rich.console import Console
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.errors import PipelineError
-from crypto_pipeline.settings import Settings
+from crypto_pipeline.settings import Settings, VenueName
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -47,6 +49,36 @@ def once(traceback: bool) -> None:
         decided = resolve(settings)
         console.print(decided.why, markup=False)
         return one_cycle(decided.settings, console)
+
+    _exit_with(run, traceback=traceback)
+
+
+@cli.command()
+@click.option("--symbols", help="Comma-separated, for example BTC-USDT,ETH-USDT; else SYMBOLS.")
+@click.option("--from", "start", required=True, help="First minute, UTC: 2026-11-20[T10:00].")
+@click.option("--to", "end", help="Where it ends, not included, UTC; else now.")
+@click.option("--venue", type=click.Choice(get_args(VenueName)), help="Else the first of VENUES.")
+@click.pass_obj
+def backfill(
+    traceback: bool, symbols: str | None, start: str, end: str | None, venue: str | None
+) -> None:
+    """Fetch past candles into the pipeline that runs; stopped, the same command goes on."""
+    from crypto_pipeline.backfill.command import backfill as fetch
+    from crypto_pipeline.backfill.command import parse_moment
+    from crypto_pipeline.setting_values import watch_list
+    from crypto_pipeline.source.market import resolve
+
+    def run(settings: Settings, console: Console) -> int:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        decided = resolve(settings).settings
+        return fetch(
+            decided,
+            console,
+            symbols=watch_list(symbols) if symbols else decided.symbols,
+            start=parse_moment(start),
+            end=parse_moment(end) if end else datetime.max.replace(tzinfo=UTC),
+            venue=venue,
+        )
 
     _exit_with(run, traceback=traceback)
 

@@ -5,30 +5,39 @@ from __future__ import annotations
 import dagster as dg
 
 from crypto_pipeline import automation
+from crypto_pipeline.backfill import asset as backfill
 from crypto_pipeline.bronze import asset as bronze
 from crypto_pipeline.gold import asset as gold
 from crypto_pipeline.predictions import asset as predictions
 from crypto_pipeline.raw import asset as raw
+from crypto_pipeline.resources.day_work import DayWork
 from crypto_pipeline.resources.lake import LakeResource
 from crypto_pipeline.resources.market import MarketIngest
 from crypto_pipeline.resources.specs import FRESHNESS
 from crypto_pipeline.silver import asset as silver
 from crypto_pipeline.stream import asset as stream
 
-STAGE_MODULES = (stream, raw, bronze, silver, gold, predictions)
+STAGE_MODULES = (stream, raw, bronze, silver, gold, predictions, backfill)
 
 # The model is fitted every few hours; everything else is new each minute.
 SLOW = dg.AssetKey(["predictions", "models"])
+# Nobody waits for these: they are run when something is missing.
+ON_DEMAND = ("backfill",)
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     found = dg.Definitions(
         assets=[stream.market_api, *dg.load_assets_from_modules(STAGE_MODULES), DASHBOARD],
-        jobs=[automation.ingestion, automation.lake_cycle],
+        jobs=[
+            automation.ingestion,
+            automation.lake_cycle,
+            automation.gap_repair,
+            automation.candle_backfill,
+        ],
         schedules=[automation.every_minute],
-        sensors=[automation.completed_polls],
-        resources={"lake": LakeResource(), "market": MarketIngest()},
+        sensors=[automation.completed_polls, automation.open_gaps],
+        resources={"lake": LakeResource(), "market": MarketIngest(), "day_work": DayWork()},
     )
     return found.permissive_map_resolved_asset_specs(
         func=_with_freshness, selection=dg.AssetSelection.all().materializable()
@@ -56,6 +65,6 @@ DASHBOARD = dg.AssetSpec(
 
 
 def _with_freshness(spec: dg.AssetSpec) -> dg.AssetSpec:
-    if spec.key == SLOW:
+    if spec.key == SLOW or spec.group_name in ON_DEMAND:
         return spec
     return spec.replace_attributes(freshness_policy=FRESHNESS)

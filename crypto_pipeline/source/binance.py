@@ -38,6 +38,7 @@ class Binance:
 
     name = "binance"
     candle_page = KLINES_PAGE
+    candle_reach = None
 
     def __init__(self, client: MarketClient, *, listing: Listing | None = None) -> None:
         self._client = client

@@ -23,6 +23,10 @@ from crypto_pipeline.source.clock import Clock, SystemClock
 
 # Longer than a window of a minute would make a poll miss the next one.
 PATIENCE_SECONDS = 20.0
+# Who fetches the past may wait: a full window of any venue's limit, or a ban that is short.
+BACKGROUND_PATIENCE_SECONDS = 600.0
+# And leaves the rest to the minute's polls, which cannot.
+BACKGROUND_SHARE = 0.5
 # A rest of less than the clock can tell would be waited for again and again.
 SHORTEST_SECONDS = 0.001
 
@@ -57,13 +61,16 @@ class Budget:
         *,
         file: Path | None = None,
         clock: Clock | None = None,
-        patience_seconds: float = PATIENCE_SECONDS,
+        patience_seconds: float | None = None,
+        is_background: bool = False,
     ) -> None:
         self.venue = venue
         self._allowances = tuple(allowances)
         self._file = file
         self._clock = clock or SystemClock()
-        self._patience = patience_seconds
+        usual = BACKGROUND_PATIENCE_SECONDS if is_background else PATIENCE_SECONDS
+        self._patience = usual if patience_seconds is None else patience_seconds
+        self._is_background = is_background
         self._memory: State = {}
         self._thread = threading.Lock()
 
@@ -118,15 +125,24 @@ class Budget:
         for allowance in self._allowances:
             if isinstance(allowance, Window):
                 number, used = _used(state, allowance, now)
-                if used + weight > allowance.limit:
+                limit = self._limit(allowance, weight)
+                if used + weight > limit:
                     end = datetime.fromtimestamp((number + 1) * allowance.seconds, UTC)
-                    why = f"{used} of {allowance.limit} a {_length(allowance.seconds)} are spent"
+                    why = f"{used} of {limit} a {_length(allowance.seconds)} are spent"
                     waits.append(((end - now).total_seconds() + 0.001, why))
             else:
-                slack = (allowance.burst - 1) / allowance.per_second
+                # In the background a request goes when no other has wanted the turn before it.
+                burst = -1 if self._is_background else allowance.burst - 1
+                slack = burst / allowance.per_second
                 ahead = state.get("due", 0.0) - now.timestamp() - slack
                 waits.append((ahead, f"the pace is {allowance.per_second:g} requests a second"))
         return max(waits)
+
+    def _limit(self, window: Window, weight: int) -> int:
+        """All of it, or in the background a share that lets at least one request through."""
+        if not self._is_background:
+            return window.limit
+        return min(window.limit, max(weight, int(window.limit * BACKGROUND_SHARE)))
 
     def _spend(self, state: State, weight: int, now: datetime) -> None:
         for allowance in self._allowances:

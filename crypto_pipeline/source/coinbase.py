@@ -29,6 +29,7 @@ class Coinbase:
 
     name = "coinbase"
     candle_page = CANDLES_PAGE
+    candle_reach = None
 
     def __init__(self, client: MarketClient) -> None:
         self._client = client

@@ -37,6 +37,7 @@ class CoinGecko:
 
     name = "coingecko"
     candle_page = 0
+    candle_reach = None
 
     def __init__(self, client: MarketClient) -> None:
         self._client = client

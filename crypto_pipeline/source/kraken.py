@@ -50,6 +50,8 @@ class Kraken:
 
     name = "kraken"
     candle_page = OHLC_ROWS
+    # The newest row is of the minute that still runs.
+    candle_reach = OHLC_ROWS - 1
 
     def __init__(self, client: MarketClient, *, listing: Listing | None = None) -> None:
         self._client = client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -79,13 +80,17 @@ def market_clock(settings: Settings, *, transport: httpx.BaseTransport | None = 
         ) from error
 
 
-def check_symbols(settings: Settings, *, venue: Venue | None = None) -> None:
-    """Raise SettingsError that names the symbols the venue does not list; for start-up."""
+def check_symbols(
+    settings: Settings, *, venue: Venue | None = None, symbols: Sequence[str] | None = None
+) -> None:
+    """Raise SettingsError that names what the venue does not list, of SYMBOLS by default."""
     asked = venue or venue_for(settings)
     listed = asked.listed_symbols()
-    unknown = [symbol for symbol in settings.symbols if symbol not in listed]
+    wanted = settings.symbols if symbols is None else symbols
+    unknown = [symbol for symbol in wanted if symbol not in listed]
     if unknown:
+        asker = "SYMBOLS" if symbols is None else "The command"
         raise SettingsError(
-            f"SYMBOLS names {', '.join(unknown)}, which {asked.name} does not list. Remove them "
+            f"{asker} names {', '.join(unknown)}, which {asked.name} does not list. Remove them "
             f"or correct them; listed are for example {', '.join(sorted(listed)[:5])}."
         )

@@ -102,9 +102,12 @@ def take_candles(
         try:
             fetched = poll.venue.fetch_candles(symbol, start, end)
         except MarketError as error:
-            note_failure(poll, part, error, CANDLES)
             part.notes.append(f"no candles of {symbol}: {error}")
-            if not isinstance(error, RequestRefusedError):
+            if isinstance(error, RequestRefusedError):
+                # One symbol that is unknown says nothing about the venue.
+                keep_body(poll, part, error, CANDLES)
+            else:
+                note_failure(poll, part, error, CANDLES)
                 part.missed.append(symbol)
             return part
         part.endpoint = fetched.endpoint

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from crypto_pipeline.contract.candle import Candle
@@ -82,6 +82,13 @@ def gather(
     return tuple(parts), tuple(failures)
 
 
+def oldest_candle(venue: Venue, *, now: datetime) -> datetime | None:
+    """The first minute that the venue still serves at a market's `now`; None for any."""
+    if venue.candle_reach is None:
+        return None
+    return now.replace(second=0, microsecond=0) - timedelta(minutes=venue.candle_reach)
+
+
 class Venue(Protocol):
     """Symbols are `BASE-QUOTE`; a venue maps them to its own names and back."""
 
@@ -91,6 +98,11 @@ class Venue(Protocol):
     @property
     def candle_page(self) -> int:
         """The most minutes that one `fetch_candles` can return; 0 where there are no candles."""
+        ...
+
+    @property
+    def candle_reach(self) -> int | None:
+        """How many closed minutes back candles are served; None for all that there were."""
         ...
 
     def fetch_snapshot(self, symbols: Sequence[str] | None) -> Snapshot:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from crypto_pipeline.contract.message import MARKET_KINDS, MarketKind
 from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.settings import COINGECKO, Secret, Settings
 from crypto_pipeline.source import coingecko
@@ -44,15 +45,19 @@ def venue_for(
     transport: httpx.BaseTransport | None = None,
     timeout: httpx.Timeout = TIMEOUT,
     real: Clock | None = None,
+    is_background: bool = False,
 ) -> Venue:
-    """A venue, the first of VENUES by default; keep it for the process: it holds connections."""
+    """A venue, the first of VENUES by default; keep it for the process: it holds connections.
+
+    In the background it waits longer, and leaves half of the budget to the minute's polls.
+    """
     refuse_auto(settings)
     chosen = name or settings.venues[0]
     client = MarketClient(
         settings.url_of(chosen),
         clock=real,
         transport=transport,
-        budget=budget_for(settings, chosen, real=real),
+        budget=budget_for(settings, chosen, real=real, is_background=is_background),
         judge=JUDGES.get(chosen),
         headers=_key_headers(settings) if chosen == COINGECKO else None,
         remedy=KEY_REMEDY if chosen == COINGECKO else DEFAULT_REMEDY,
@@ -101,10 +106,20 @@ def feeds_for(settings: Settings, venues: Sequence[Venue]) -> tuple[Feed, ...]:
     )
 
 
-def budget_for(settings: Settings, name: str, *, real: Clock | None = None) -> Budget:
+def budget_for(
+    settings: Settings, name: str, *, real: Clock | None = None, is_background: bool = False
+) -> Budget:
     """One budget a venue and state folder, whoever asks: polls, history, repair."""
     file = _state(settings, name)
-    return Budget(name, _allowances(settings, name), file=file, clock=real)
+    return Budget(
+        name, _allowances(settings, name), file=file, clock=real, is_background=is_background
+    )
+
+
+def market_kind(settings: Settings) -> MarketKind:
+    """The market of a poll's facts; raises SettingsError while it is not decided."""
+    refuse_auto(settings)
+    return next(kind for kind in MARKET_KINDS if kind == settings.market)
 
 
 def refuse_auto(settings: Settings) -> None:

@@ -14,17 +14,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from crypto_pipeline.contract.message import MARKET_KINDS, MarketKind
 from crypto_pipeline.contract.poll import Outcome, Purpose
 from crypto_pipeline.contract.topic import CANDLES, POLLS, REJECTED, TICKS
-from crypto_pipeline.errors import BrokerAwayError, DeliveryError, SettingsError, SpoolFullError
+from crypto_pipeline.errors import BrokerAwayError, DeliveryError, SpoolFullError
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.source.clock import Clock, SystemClock, minute_of
 from crypto_pipeline.source.coingecko import reference_symbols
 from crypto_pipeline.source.failover import Feed, Minute, first_open, poll_in_turn
 from crypto_pipeline.source.poll import PollResult, fetch_history
-from crypto_pipeline.source.venue import Venue
-from crypto_pipeline.source.venues import feeds_for
+from crypto_pipeline.source.venue import Venue, oldest_candle
+from crypto_pipeline.source.venues import feeds_for, market_kind
 from crypto_pipeline.stream.deliver import Delivery, deliver
 from crypto_pipeline.stream.marks import MarkFile
 from crypto_pipeline.stream.publish import MessagePublisher, Offsets, Outgoing
@@ -142,7 +141,7 @@ def ensure_history(
     spool: Spool,
     deadline_seconds: float = 60.0,
 ) -> int:
-    """Publish the hours before now once a source; gives the number of candles fetched now.
+    """Publish the hours before now once a symbol; gives the number of candles fetched now.
 
     A fetch that a killed run left in the spool is sent instead of being fetched again. A whole
     venue has no history: it would take hours of budget.
@@ -156,19 +155,24 @@ def ensure_history(
         deadline_seconds=deadline_seconds,
         patience_seconds=deadline_seconds,
     )
-    if settings.history_hours == 0 or settings.is_whole_venue or memory.has_history():
+    if settings.history_hours == 0 or settings.is_whole_venue:
+        return 0
+    wanted = set(settings.symbols)
+    if wanted <= memory.with_history():
         return 0
     if any(entry.purpose == "history" for entry in spool.pending()):
         send()
-        if memory.has_history():
-            return 0
+    new = wanted - memory.with_history()
+    if not new:
+        return 0
     end = minute_of(clock.now())
+    start = end - timedelta(hours=settings.history_hours)
     result = fetch_history(
         venue,
-        market=_market(settings),
+        market=market_kind(settings),
         source=feed.source,
-        symbols=settings.symbols,
-        start=end - timedelta(hours=settings.history_hours),
+        symbols=tuple(symbol for symbol in settings.symbols if symbol in new),
+        start=max(start, oldest_candle(venue, now=end) or start),
         end=end,
         clock=clock,
     )
@@ -225,7 +229,7 @@ def _poll(
         return MarkFile(spool.folder, source).read().marks
 
     minute = Minute(
-        market=_market(settings), symbols=settings.symbols or None, poll_at=poll_at, clock=clock
+        market=market_kind(settings), symbols=settings.symbols or None, poll_at=poll_at, clock=clock
     )
     result = poll_in_turn(feeds, minute, marks_of=marks_of)
     if reference is None or _minute_number(poll_at) % settings.coingecko_minutes:
@@ -262,13 +266,6 @@ def _store(
         except (BrokerAwayError, DeliveryError) as error:
             raise full from error
         spool.append(messages, final, poll_at=poll_at, purpose=purpose)
-
-
-def _market(settings: Settings) -> MarketKind:
-    for kind in MARKET_KINDS:
-        if settings.market == kind:
-            return kind
-    raise SettingsError("MARKET is not decided yet. Start `make up`, or set MARKET.")
 
 
 def _report(

@@ -1,15 +1,15 @@
 """What ingestion remembers of a source between two polls, beside the spool.
 
 `marks` are the venue's own signs of change, one a symbol: the next poll compares with them.
-`last_poll_at` is the newest minute whose poll record was acknowledged. The history marker is
-a file of its own: while it is missing, the source's first candles have yet to be published.
+`last_poll_at` is the newest minute whose poll record was acknowledged. A file of its own names
+the symbols whose first candles were published: the watch-list may grow while we run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -64,8 +64,22 @@ class MarkFile:
     def store_marks(self, marks: Mapping[str, str]) -> None:
         self.store(Remembered(marks=marks, last_poll_at=self.read().last_poll_at))
 
-    def has_history(self) -> bool:
-        return _file(self.folder, "history", self.source).exists()
+    def with_history(self) -> frozenset[str]:
+        """The symbols whose hours before the first poll were published."""
+        path = _file(self.folder, "history", self.source)
+        if not path.exists():
+            return frozenset()
+        try:
+            return frozenset(json.loads(path.read_text())["symbols"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise StreamError(
+                f"{path} is not what ingestion wrote ({error}). Remove it: the hours before the "
+                "first poll are then fetched again, and known rows are dropped."
+            ) from error
+
+    def note_history(self, symbols: Iterable[str]) -> None:
+        content = {"source": self.source, "symbols": sorted({*self.with_history(), *symbols})}
+        write_durably(_file(self.folder, "history", self.source), json.dumps(content).encode())
 
 
 def note_published(folder: Path, poll: Mapping[str, Any]) -> None:
@@ -75,7 +89,8 @@ def note_published(folder: Path, poll: Mapping[str, Any]) -> None:
         last = parse_time(poll["poll_at"])
         file.store(Remembered(marks=file.read().marks, last_poll_at=last))
     elif poll["outcome"] in SETTLED:
-        write_durably(_file(folder, "history", poll["source"]), json.dumps(dict(poll)).encode())
+        had = set(poll["symbols_asked"]) - set(poll["candles_missed"])
+        MarkFile(folder, poll["source"]).note_history(had)
 
 
 def _file(folder: Path, kind: str, source: str) -> Path:

@@ -84,6 +84,7 @@ class FakeVenue:
     polls: int = 0
     name: str = "binance"
     candle_page: int = 1000
+    candle_reach: int | None = None
 
     def fetch_snapshot(self, symbols: Sequence[str]) -> Snapshot:
         self.polls += 1

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -264,11 +264,31 @@ def test_a_history_that_failed_is_tried_again(
 ) -> None:
     folder = tmp_path / "spool"
     folder.mkdir()
-    poll = {"purpose": "history", "source": "s", "poll_at": format_time(START)}
+    poll = {
+        "purpose": "history",
+        "source": "s",
+        "poll_at": format_time(START),
+        "symbols_asked": ["BTC-USDT", "ETH-USDT"],
+        "candles_missed": ["ETH-USDT"],
+    }
     note_published(folder, {**poll, "outcome": "transient"})
-    assert not MarkFile(folder, "s").has_history()
+    assert not MarkFile(folder, "s").with_history()
     note_published(folder, {**poll, "outcome": "partial"})
-    assert MarkFile(folder, "s").has_history()
+    assert MarkFile(folder, "s").with_history() == {"BTC-USDT"}
+
+
+def test_a_symbol_that_joins_the_watch_list_gets_its_own_history(world: World) -> None:
+    world.settings = replace(world.settings, symbols=("BTC-USDT",))
+    world.call(ingest)
+    world.clock.time += MINUTE
+    world.settings = replace(world.settings, symbols=("BTC-USDT", "ETH-USDT"))
+    assert world.call(ingest).history_candles == 60
+    asked = [
+        poll["symbols_asked"]
+        for poll in world.publisher.payloads("market.polls")
+        if poll["purpose"] == "history"
+    ]
+    assert asked == [["BTC-USDT"], ["ETH-USDT"]]
 
 
 def test_a_spoilt_memory_is_a_sentence(world: World) -> None:
