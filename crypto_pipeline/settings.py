@@ -45,11 +45,12 @@ class Settings:
     """All settings of one process, checked. Paths are absolute; ports are on 127.0.0.1.
 
     `symbols` is empty where SYMBOLS=all asks for a whole venue. `venues` are in the order in
-    which they are tried.
+    which they are tried. The watch-list is pinned when the environment itself names it.
     """
 
     market: MarketSetting
     symbols: tuple[str, ...]
+    is_watch_list_pinned: bool
     venues: tuple[VenueName, ...]
     state_dir: Path
     lake_root_setting: str | None
@@ -155,7 +156,10 @@ class Settings:
         """The variables that make a child process see the same settings; no secrets in it."""
         values = {
             "MARKET": self.market,
-            "SYMBOLS": ",".join(self.symbols) or WHOLE_VENUE,
+            # Else every poll reads it from `.env` anew: the watch-list may change while we run.
+            "SYMBOLS": (",".join(self.symbols) or WHOLE_VENUE)
+            if self.is_watch_list_pinned
+            else None,
             "VENUES": ",".join(self.venues),
             "STATE_DIR": str(self.state_dir),
             "LAKE_ROOT": self.lake_root_setting,
@@ -201,6 +205,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
     return Settings(
         market=_market(values, state_dir),
         symbols=setting_values.watch_list(values.get("SYMBOLS", DEFAULT_SYMBOLS)),
+        is_watch_list_pinned=bool(given.get("SYMBOLS")),
         venues=setting_values.venues(values.get("VENUES", ",".join(get_args(VenueName)))),
         state_dir=state_dir,
         lake_root_setting=values.get("LAKE_ROOT"),

@@ -100,6 +100,15 @@ def test_a_child_sees_the_same_settings(tmp_path: Path) -> None:
     assert load(settings.environment(), env_file=tmp_path / "none") == settings
 
 
+def test_a_watch_list_of_the_file_changes_while_children_run(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SYMBOLS=BTC-USDT\n")
+    free, pinned = load({}, env_file=file), load({"SYMBOLS": "ETH-USDT"}, env_file=file)
+    file.write_text("SYMBOLS=BTC-USDT,SOL-USDT\n")
+    assert load(free.environment(), env_file=file).symbols == ("BTC-USDT", "SOL-USDT")
+    assert load(pinned.environment(), env_file=file).symbols == ("ETH-USDT",)
+
+
 def test_symbols_keep_their_order_and_lose_repeats() -> None:
     assert parse_symbols("sol-usdt, BTC-USDT ,SOL-USDT,") == ("SOL-USDT", "BTC-USDT")
     assert parse_symbols("1INCH-USDT") == ("1INCH-USDT",)
