@@ -7,25 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from deltalake import DeltaTable
 
-from crypto_pipeline.embedded import java
-from crypto_pipeline.embedded import services as stack
-from crypto_pipeline.embedded.running import services, start, stop, wait_until_ready
 from crypto_pipeline.errors import BrokerAwayError
 from crypto_pipeline.pipeline import open_pipeline
 from crypto_pipeline.resources.market import ingest
-from crypto_pipeline.settings import Settings, spark_token
+from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import BRONZE, RAW, SILVER
 from crypto_pipeline.stream.topics import ensure
 from crypto_pipeline_tests import proof
 from crypto_pipeline_tests.crash import topics
+from crypto_pipeline_tests.crash.market import MINUTE, Make, market, wait_for_a_minute
 from crypto_pipeline_tests.crash.poller import STEPS
 
 pytestmark = [
@@ -34,52 +29,6 @@ pytestmark = [
     pytest.mark.prove,
     pytest.mark.timeout(900),
 ]
-
-MINUTE = timedelta(minutes=1)
-Make = Callable[..., Settings]
-
-
-@dataclass
-class Broker:
-    """A broker of this test's own that can be killed and started again over the same data."""
-
-    settings: Settings
-    process: subprocess.Popen[bytes] | None = None
-
-    def up(self) -> None:
-        (service,) = (
-            one for one in stack.table(self.settings, java.find()) if one.name == "broker"
-        )
-        self.process = start(service, self.settings)
-        wait_until_ready(service, self.process, self.settings)
-
-    def kill(self) -> None:
-        assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def down(self) -> None:
-        if self.process is not None:
-            stop([self.process])
-
-
-@contextmanager
-def market(servers: Settings, make_settings: Make, **options: str) -> Iterator[Broker]:
-    """A simulator and a broker of their own, and the shared Spark server."""
-    settings = make_settings(
-        SPARK_REMOTE=servers.spark_address,
-        SPARK_CONNECT_TOKEN=spark_token(servers).reveal(),
-        HISTORY_HOURS="0",
-        **options,
-    )
-    with services(settings, ["simulator"]):
-        broker = Broker(settings)
-        try:
-            broker.up()
-            ensure(settings)
-            yield broker
-        finally:
-            broker.down()
 
 
 def poll(settings: Settings, step: str, minute: datetime) -> int:
@@ -156,13 +105,3 @@ def test_polls_of_minutes_without_a_broker_arrive_when_it_is_back(
         topics.assert_whole(settings, polled)
         assert_once_in_silver(settings, len(polled))
     claim.record(minutes_without_a_broker=away, polls=len(polled), lost=0, doubled=0)
-
-
-def wait_for_a_minute(settings: Settings, *, speed: float) -> None:
-    """Until the market's clock shows another minute than now."""
-    from crypto_pipeline.source.clock import minute_of
-    from crypto_pipeline.source.market import market_clock
-
-    clock = market_clock(settings)
-    now = clock.now()
-    clock.sleep((minute_of(now) + MINUTE - now).total_seconds() + 0.05 * speed)
