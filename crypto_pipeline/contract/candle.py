@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from crypto_pipeline.contract.message import (
     SCHEMA_VERSION,
@@ -15,12 +16,13 @@ from crypto_pipeline.contract.message import (
     format_optional_time,
     format_time,
     message_key,
+    shared_time,
 )
 from crypto_pipeline.contract.tick import plain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candle:
+# Made by the thousand: a Struct is built in a third of a dataclass's time.
+class Candle(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One closed minute that begins at `open_at`; other values are another revision.
 
     The id holds the values, so a venue's correction is a new fact and the newest wins
@@ -68,7 +70,7 @@ class Candle:
             "venue": self.venue,
             "symbol": self.symbol,
             "open_at": format_time(self.open_at),
-            "observed_at": format_time(self.observed_at),
+            "observed_at": shared_time(self.observed_at),
             "event_at": format_optional_time(self.event_at),
             "open": plain(self.open),
             "high": plain(self.high),

@@ -7,12 +7,14 @@ strings, never as JSON numbers, so no reader can round them by accident.
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
+import msgspec
+
 SCHEMA_VERSION = 1
-JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+JSON = msgspec.json.Encoder()
 
 MarketKind = Literal["live", "simulated", "recorded"]
 MARKET_KINDS: tuple[MarketKind, ...] = ("live", "simulated", "recorded")
@@ -35,8 +37,14 @@ def format_time(moment: datetime) -> str:
     """
     if moment.tzinfo is None:
         raise ValueError("a time without a time zone cannot be published")
-    # Three times as fast as strftime, which a whole venue's poll feels.
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    own = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return own.isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+@lru_cache(maxsize=64)
+def shared_time(moment: datetime) -> str:
+    """`format_time` for a time that all facts of a poll have in common."""
+    return format_time(moment)
 
 
 def parse_time(text: str) -> datetime:
@@ -57,4 +65,4 @@ def message_key(source: str, symbol: str) -> bytes:
 
 
 def encode(payload: dict[str, Any]) -> bytes:
-    return JSON.encode(payload).encode()
+    return JSON.encode(payload)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from crypto_pipeline.contract.message import (
     SCHEMA_VERSION,
@@ -13,13 +14,13 @@ from crypto_pipeline.contract.message import (
     encode,
     fact_id,
     format_optional_time,
-    format_time,
     message_key,
+    shared_time,
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
+# Made by the thousand: a Struct is built in a third of a dataclass's time.
+class Tick(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One instrument as a venue showed it at one scheduled minute.
 
     `poll_at` is the scheduled instant, `observed_at` ours on receipt, `event_at` the
@@ -54,7 +55,7 @@ class Tick:
 
     @property
     def id(self) -> str:
-        return fact_id("tick", self.source, self.symbol, format_time(self.poll_at))
+        return fact_id("tick", self.source, self.symbol, shared_time(self.poll_at))
 
     @property
     def key(self) -> bytes:
@@ -72,8 +73,8 @@ class Tick:
             "source": self.source,
             "venue": self.venue,
             "symbol": self.symbol,
-            "poll_at": format_time(self.poll_at),
-            "observed_at": format_time(self.observed_at),
+            "poll_at": shared_time(self.poll_at),
+            "observed_at": shared_time(self.observed_at),
             "event_at": format_optional_time(self.event_at),
             "price": plain(self.price),
             "bid": plain(self.bid),

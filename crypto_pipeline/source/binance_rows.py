@@ -18,14 +18,15 @@ trades, taker base volume, taker quote volume, unused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.poll import Rejected
 from crypto_pipeline.contract.tick import Tick
-from crypto_pipeline.source.body import BrokenBody, elements
+from crypto_pipeline.source.binance_typed import rows_of, usual_tick
+from crypto_pipeline.source.body import BrokenBody, Element, elements
 from crypto_pipeline.source.candle_rows import candles_of, make_candle
 from crypto_pipeline.source.row import (
     RowError,
@@ -61,19 +62,41 @@ def parse_snapshot(
     """
     ticks: dict[str, Tick] = {}
     rejected = []
-    for part in elements(body):
-        if isinstance(part, BrokenBody):
-            rejected.append(origin.reject(part.reason, part.detail, part.rest))
-            continue
-        try:
-            tick = _tick(part.value, part.text, origin=origin, names=names)
-            if tick.symbol in ticks:
-                raise RowError("repeated_symbol", f"{tick.symbol} came before in this body")
-        except RowError as error:
-            rejected.append(origin.reject(error.reason, str(error), part.text))
+    for found in _read(body, origin=origin, names=names):
+        if isinstance(found, Rejected):
+            rejected.append(found)
+        elif found.symbol in ticks:
+            detail = f"{found.symbol} came before in this body"
+            rejected.append(origin.reject("repeated_symbol", detail, found.record))
         else:
-            ticks[tick.symbol] = tick
+            ticks[found.symbol] = found
     return list(ticks.values()), rejected
+
+
+def _read(body: str, *, origin: Origin, names: Mapping[str, str]) -> Iterator[Tick | Rejected]:
+    """Usual rows by their type, all others carefully; a body that breaks off wholly so."""
+    records = rows_of(body)
+    if records is None:
+        yield from (_careful(part, origin=origin, names=names) for part in elements(body))
+        return
+    for record in records:
+        tick = usual_tick(record, origin=origin, names=names)
+        if tick is None:
+            part = next(elements(f"[{record.decode()}]"))
+            yield _careful(part, origin=origin, names=names)
+        else:
+            yield tick
+
+
+def _careful(
+    part: Element | BrokenBody, *, origin: Origin, names: Mapping[str, str]
+) -> Tick | Rejected:
+    if isinstance(part, BrokenBody):
+        return origin.reject(part.reason, part.detail, part.rest)
+    try:
+        return _tick(part.value, part.text, origin=origin, names=names)
+    except RowError as error:
+        return origin.reject(error.reason, str(error), part.text)
 
 
 def parse_candles(

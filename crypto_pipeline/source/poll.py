@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import msgspec
+
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.message import MarketKind
 from crypto_pipeline.contract.poll import PollRecord, Purpose, Rejected
@@ -160,7 +162,9 @@ def _take_part(poll: Polling, got: Gathered, part: Fetched, marks: Mapping[str, 
     ticks, rejected = poll.venue.parse_snapshot(part.body, origin=origin, symbols=part.symbols)
     got.rejected += rejected
     got.ticks += [
-        replace(tick, is_unchanged=tick.mark is not None and marks.get(tick.symbol) == tick.mark)
+        msgspec.structs.replace(tick, is_unchanged=True)
+        if tick.mark is not None and marks.get(tick.symbol) == tick.mark
+        else tick
         for tick in ticks
     ]
 

@@ -13,7 +13,11 @@ from crypto_pipeline.source.body import short
 NUMBER = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{0,60})?([eE][+-]?[0-9]{1,3})?")
 # What DECIMAL(38,18) surely holds as it is written: nearly every number of a venue.
 PLAIN = re.compile(r"[0-9]{1,20}(\.[0-9]{1,18})?")
+# A whole venue's poll reads 36,000 of them, so what is usual takes as few calls as can be.
+IS_PLAIN = PLAIN.fullmatch
+ABSENT = object()
 WHOLE = re.compile(r"-?[0-9]{1,18}")
+WHOLE_DIGITS_MAX = 18
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The lake takes no other times; a count of microseconds or seconds lies far outside.
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -38,11 +42,12 @@ def not_crossed(bid: Decimal | None, ask: Decimal | None) -> None:
 
 def decimal_field(row: Mapping[Any, Any], name: Any, *, may_be_zero: bool = False) -> Decimal:
     """A finite number above zero (or zero, where a size may be); RowError else."""
-    text = _present(row, name)
-    if isinstance(text, str) and PLAIN.fullmatch(text):
+    text = row.get(name, ABSENT)
+    if text.__class__ is str and IS_PLAIN(text):
         number = Decimal(text)
         if number or may_be_zero:
             return number
+    _present(row, name)
     return _unusual_decimal(text, name, may_be_zero=may_be_zero)
 
 
@@ -62,14 +67,25 @@ def _unusual_decimal(text: object, name: Any, *, may_be_zero: bool) -> Decimal:
 
 def optional_decimal(row: Mapping[Any, Any], name: Any) -> Decimal | None:
     """None where the row has no such field; a field that is there must be a size or price."""
-    return None if name not in row else decimal_field(row, name, may_be_zero=True)
+    text = row.get(name, ABSENT)
+    if text.__class__ is str and IS_PLAIN(text):
+        return Decimal(text)
+    return None if text is ABSENT else _unusual_decimal(text, name, may_be_zero=True)
 
 
 def whole_field(row: Mapping[Any, Any], name: Any) -> int:
     text = _present(row, name)
-    if not isinstance(text, str) or not WHOLE.fullmatch(text):
+    if isinstance(text, str) and WHOLE.fullmatch(text):
+        return int(text)
+    return _unusual_whole(text, name)
+
+
+def _unusual_whole(text: object, name: Any) -> int:
+    """Whole all the same, however it is written: 1e3, 12.0."""
+    number = Decimal(text) if isinstance(text, str) and NUMBER.fullmatch(text) else Decimal("NaN")
+    if not number.is_finite() or number.adjusted() >= WHOLE_DIGITS_MAX or number % 1:
         raise RowError("not_a_number", f"{name} is {short(text)}")
-    return int(text)
+    return int(number)
 
 
 def time_field(row: Mapping[Any, Any], name: Any) -> datetime:
@@ -77,7 +93,13 @@ def time_field(row: Mapping[Any, Any], name: Any) -> datetime:
     number = whole_field(row, name)
     if not EARLIEST_MS <= number <= LATEST_MS:
         raise RowError("out_of_range", f"{name} is {number}, no milliseconds of 2000 to 2100")
-    return EPOCH + timedelta(milliseconds=number)
+    return from_epoch_ms(number)
+
+
+def from_epoch_ms(number: int) -> datetime:
+    """Four times as fast as by a timedelta that is given milliseconds."""
+    seconds, rest = divmod(number, 1000)
+    return EPOCH + timedelta(0, seconds, rest * 1000)
 
 
 def instant_field(row: Mapping[Any, Any], name: Any) -> datetime:

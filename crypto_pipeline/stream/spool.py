@@ -64,6 +64,7 @@ class Spool:
         self.limit_bytes = limit_bytes
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(folder, lock_seconds)
+        self._fresh: tuple[Entry, Stored] | None = None
         self._adopt_unfinished()
 
     @classmethod
@@ -104,7 +105,9 @@ class Spool:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise self._full("the disk has no room", poll_at, len(messages)) from error
-        return Entry(path)
+        entry = Entry(path)
+        self._fresh = (entry, Stored(messages=tuple(messages), final=final, tear=None))
+        return entry
 
     def pending(self) -> list[Entry]:
         """All polls that wait, oldest first."""
@@ -118,9 +121,14 @@ class Spool:
     def read(self, entry: Entry) -> Stored:
         """Give a poll's messages; a damaged file is kept as .torn, its good records replace it.
 
+        What this very process has just made durable is given from memory, once.
+
         The copy is durable before the original is touched, so a kill in between repeats the
         repair and loses nothing.
         """
+        fresh, self._fresh = self._fresh, None
+        if fresh is not None and fresh[0] == entry:
+            return fresh[1]
         content = entry.path.read_bytes()
         found = unpack(content)
         final = found.messages[-1] if found.has_final else None

@@ -54,7 +54,7 @@ def whole_venue() -> tuple[str, dict[str, str]]:
             "openPrice": "66500.00000000", "highPrice": "69400.00000000",
             "lowPrice": "66100.50000000", "volume": "21034.11200000",
             "quoteVolume": "1404519034.12000000", "openTime": 1732226400000,
-            "closeTime": 1732312800000, "firstId": 1, "lastId": 90210 + n, "count": 90210,
+            "closeTime": 1732312800000 + n, "firstId": 1, "lastId": 90210 + n, "count": 90210,
         }
         for n, name in enumerate(names)
     ]  # fmt: skip
