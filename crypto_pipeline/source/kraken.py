@@ -20,6 +20,7 @@ from crypto_pipeline.errors import (
     WrongContentError,
 )
 from crypto_pipeline.source import kraken_rows
+from crypto_pipeline.source.body import in_ascii
 from crypto_pipeline.source.client import MarketClient
 from crypto_pipeline.source.kraken_rows import native_name, our_name, result_names
 from crypto_pipeline.source.listing import Listing
@@ -177,7 +178,7 @@ def judge(address: str, text: str) -> MarketError | None:
 
 
 def _error_of(address: str, code: str, text: str) -> MarketError:
-    shown = f"{address} answered {code}."
+    shown = f"{address} answered {in_ascii(code)}."
     for beginning, seconds in WAITS.items():
         if code.startswith(beginning):
             return ToldToWaitError(
