@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from crypto_pipeline_tests.corpus.books import Row
@@ -107,18 +108,19 @@ def names_of(venue: str) -> dict[str, str]:
             return KRAKEN_NAMES
 
 
-def simulated(venue: str, kind: str) -> list[tuple[str, Any]]:
+@cache
+def simulated(venue: str, kind: str) -> tuple[tuple[str, Any], ...]:
     """Rows of the simulator's own answer, at most five."""
     path, query = PATHS[venue, kind]
     content = load(simulator().get(path, query).text)
     if venue == "kraken":
         content = content["result"]
         if kind == "candles":
-            return [("", row) for row in next(iter(content.values()))[-5:]]
-        return list(content.items())[:5]
+            return tuple(("", row) for row in next(iter(content.values()))[-5:])
+        return tuple(content.items())[:5]
     if venue == "coinbase" and kind == "snapshot":
-        return [("BTC-USDT", content)]
-    return [("", row) for row in content[:5]]
+        return (("BTC-USDT", content),)
+    return tuple(("", row) for row in content[:5])
 
 
 def write(value: Any) -> str:

@@ -31,7 +31,7 @@ ENDPOINTS = ("api.binance.com/api/v1/ticker/24hr", "btc-usd/ticker", "/coins/mar
 
 def corpus(venue: str, kind: str) -> list[tuple[str, Any]]:
     """Rows of the simulator, and the recorded ones where they are beside this checkout."""
-    rows = bodies.simulated(venue, kind)
+    rows = [*bodies.simulated(venue, kind)]
     file = REST / RECORDED.get((venue, kind), "none")
     if not file.is_file():
         return rows
@@ -112,5 +112,5 @@ def test_damaged_body(venue: str, kind: str) -> None:
 def test_undamaged_body(venue: str, kind: str) -> None:
     """The corpus itself is whole, so a reading that refuses everything would be seen."""
     rows = bodies.simulated(venue, kind)
-    facts, rejected = parse_and_check(Body(venue, kind, rows), None)
+    facts, rejected = parse_and_check(Body(venue, kind, [*rows]), None)
     assert (facts, rejected) == (len(rows), 0)
