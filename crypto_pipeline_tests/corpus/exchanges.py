@@ -71,10 +71,8 @@ def exchange_info() -> str:
     file = REST / "binance_2019_2020.jsonl.gz"
     if not file.is_file():
         return simulator().get("/api/v3/exchangeInfo").text
-    with gzip.open(file, "rt") as lines:
-        exchanges = [json.loads(line) for line in lines]
-    url = "https://api.binance.com/api/v1/exchangeInfo"
-    return next(str(one["response"]["body"]) for one in exchanges if one["request"]["url"] == url)
+    spot = (one.body for one in _lines(file) if '"baseAsset":"ETH"' in one.body)
+    return next(body for body in spot if "isSpotTradingAllowed" in body)
 
 
 @cache
@@ -88,10 +86,10 @@ def binance_names() -> dict[str, str]:
 
 
 def _lines(file: Path) -> Iterator[Exchange]:
-    opened = gzip.open(file, "rt") if file.suffix == ".gz" else file.open()
-    with opened as lines:
-        for n, line in enumerate(lines):
-            yield _exchange(f"{file.name.partition('.')[0]}-{n}", file.name, json.loads(line))
+    content = file.read_bytes()
+    text = (gzip.decompress(content) if file.suffix == ".gz" else content).decode()
+    for n, line in enumerate(text.splitlines()):
+        yield _exchange(f"{file.name.partition('.')[0]}-{n}", file.name, json.loads(line))
 
 
 def _exchange(name: str, whose: str, one: dict[str, Any]) -> Exchange:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from typing import Any
 
 import pytest
@@ -11,8 +9,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from crypto_pipeline_tests import proof
-from crypto_pipeline_tests.conftest import SHARED_DATA
-from crypto_pipeline_tests.corpus import asking, bodies, books, mutations
+from crypto_pipeline_tests.corpus import asking, bodies, books, exchanges, mutations, reading
 from crypto_pipeline_tests.corpus.bodies import Body
 from crypto_pipeline_tests.corpus.reading import load
 
@@ -20,42 +17,39 @@ KINDS = [
     *((venue, "snapshot") for venue in bodies.SNAPSHOTS),
     *((venue, "candles") for venue in bodies.CANDLES),
 ]
-REST = SHARED_DATA / "rest"
-RECORDED = {
-    ("binance", "snapshot"): "binance_2019_2020.jsonl.gz",
-    ("coinbase", "snapshot"): "coinbase_gdax_2017_2019.jsonl.gz",
-    ("coingecko", "snapshot"): "coingecko_2021.jsonl.gz",
-}
-ENDPOINTS = ("api.binance.com/api/v1/ticker/24hr", "btc-usd/ticker", "/coins/markets?")
 
 
 def corpus(venue: str, kind: str) -> list[tuple[str, Any]]:
     """Rows of the simulator, and the recorded ones where they are beside this checkout."""
     rows = [*bodies.simulated(venue, kind)]
-    file = REST / RECORDED.get((venue, kind), "none")
-    if not file.is_file():
-        return rows
-    with gzip.open(file, "rt") as lines:
-        exchanges = [json.loads(line) for line in lines]
-    for one in exchanges:
-        response, url = one["response"], one["request"]["url"]
-        if response["status"] != 200 or not any(end in url for end in ENDPOINTS):
+    for one in exchanges.recorded() if kind == "snapshot" else []:
+        if one.venues != (venue,) or one.status != 200:
             continue
-        content = load(response["body"])
+        content = load(one.body)
         found = content if isinstance(content, list) else [content]
-        rows += [("BTC-USDT", row) for row in found if _is_asked(venue, row)]
+        rows += [("BTC-USDT", row) for row in found if _is_ticker(venue, row)]
     return rows
 
 
-def _is_asked(venue: str, row: dict[str, Any]) -> bool:
-    return row.get("symbol", "BTC-USDT") in bodies.names_of(venue)
+def names_of(venue: str) -> dict[str, str]:
+    """All that is asked for: the symbols of the simulator and of the recordings."""
+    names = bodies.names_of(venue)
+    if venue == "binance":
+        return {**exchanges.binance_names(), **names}
+    if venue == "coingecko":
+        names |= {name[: name.index("-")].lower(): name for name in exchanges.SYMBOLS[venue]}
+    return names
+
+
+def _is_ticker(venue: str, row: Any) -> bool:
+    return reading.at(row, reading.NUMBERS[venue]["price"]) is not reading.Absent
 
 
 def parse_and_check(body: Body, cut: int | None) -> tuple[int, int]:
     """Facts and rejected rows of a body, all of them checked; `cut` is where it breaks off."""
     text = body.text()[:cut].encode().decode()
     venue, source = asking.silent(body.venue), asking.origin(body.venue)
-    names, rows = bodies.names_of(body.venue), body.read(cut)
+    names, rows = names_of(body.venue), body.read(cut)
     if body.kind == "snapshot":
         symbols = list(names.values())
         ticks, rejected = venue.parse_snapshot(text, origin=source, symbols=symbols)
