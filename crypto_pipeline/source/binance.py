@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,9 @@ from crypto_pipeline.contract.poll import Rejected
 from crypto_pipeline.contract.tick import Tick
 from crypto_pipeline.errors import RequestRefusedError, WrongContentError
 from crypto_pipeline.source import binance_rows
+from crypto_pipeline.source.body import short
 from crypto_pipeline.source.client import MarketClient
+from crypto_pipeline.source.clock import instant_of
 from crypto_pipeline.source.listing import Listing
 from crypto_pipeline.source.venue import Fetched, Origin, Snapshot, gather
 
@@ -92,12 +94,12 @@ class Binance:
 
     def server_time(self) -> datetime:
         content = self._object(TIME, {})
-        number = content.get("serverTime")
-        if not isinstance(number, int):
+        moment = instant_of(content.get("serverTime"), per_second=1000)
+        if moment is None:
             raise WrongContentError(
-                f"{TIME} gave {content!r} without serverTime. Check the address of the venue."
+                f"{TIME} gave {short(content)} without serverTime. Check the address of the venue."
             )
-        return datetime.fromtimestamp(number / 1000, UTC)
+        return moment
 
     def listed_symbols(self) -> frozenset[str]:
         """All `BASE-QUOTE` that the venue lists, whatever their status; asked once, then kept."""
@@ -145,7 +147,7 @@ class Binance:
         text = self._client.get(path, query, weight=weight).text
         try:
             content = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise WrongContentError(
                 f"{path} gave no JSON but {text[:80]!r}. Check the address of the venue."
             ) from error

@@ -30,6 +30,7 @@ from crypto_pipeline.source.body import BrokenBody, Element, elements
 from crypto_pipeline.source.candle_rows import candles_of, make_candle
 from crypto_pipeline.source.row import (
     RowError,
+    count_field,
     decimal_field,
     not_crossed,
     optional_decimal,
@@ -153,7 +154,7 @@ def _tick(row: Any, text: str, *, origin: Origin, names: Mapping[str, str]) -> T
         volume_24h=optional_decimal(row, "volume"),
         quote_volume_24h=optional_decimal(row, "quoteVolume"),
         market_cap=None,
-        trades_24h=whole_field(row, "count") if "count" in row else None,
+        trades_24h=count_field(row, "count") if "count" in row else None,
         mark=str(whole_field(row, "lastId")) if "lastId" in row else None,
         is_unchanged=False,
         endpoint=origin.endpoint,

@@ -144,7 +144,7 @@ def _members(body: str, place: int) -> Iterator[tuple[str, int, int] | BrokenBod
             if body[start : start + 1] == "{":
                 yield key, start, len(body)
                 return
-            yield BrokenBody("not_json", f"{key} is cut or broken", body[place:])
+            yield BrokenBody("not_json", f"{in_ascii(key)} is cut or broken", body[place:])
             return
         yield key, start, end
         is_first = False
@@ -187,3 +187,12 @@ def _skip(body: str, place: int) -> int:
 
 def short(value: object) -> str:
     return ascii(value)[:200]
+
+
+def in_ascii(value: object) -> str:
+    r"""A venue's words for a sentence of ours: half a surrogate pair could not be published.
+
+    >>> in_ascii("EQuery:Unknown asset pair"), in_ascii("\ud800")
+    ('EQuery:Unknown asset pair', '\\ud800')
+    """
+    return str(value).encode("ascii", "backslashreplace").decode()[:200]

@@ -11,10 +11,10 @@ from crypto_pipeline.contract.poll import Rejected
 from crypto_pipeline.source.body import BrokenBody, Element
 from crypto_pipeline.source.row import (
     RowError,
+    count_field,
     decimal_field,
     optional_decimal,
     time_field,
-    whole_field,
 )
 from crypto_pipeline.source.venue import Origin
 
@@ -82,7 +82,7 @@ def make_candle(
         close=last,
         volume=decimal_field(fields, "volume", may_be_zero=True),
         quote_volume=None if quote_volume is None else optional_decimal(fields, quote_volume),
-        trades=whole_field(fields, "trades") if "trades" in fields else None,
+        trades=count_field(fields, "trades") if "trades" in fields else None,
         is_backfill=is_backfill,
         endpoint=origin.endpoint,
         record=text,

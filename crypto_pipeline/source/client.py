@@ -37,7 +37,9 @@ FIRST_PAUSE_SECONDS = 0.5
 # Attempts and pauses of one question end by then, so that a poll stays inside its minute.
 PATIENCE_SECONDS = 25.0
 DEFAULT_WAIT_SECONDS = 60.0
+LONGEST_WAIT_SECONDS = 7 * 86_400.0
 SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
+WEIGHT = re.compile(r"[0-9]{1,9}")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 BODY_SHOWN = 200
 DEFAULT_REMEDY = (
@@ -197,25 +199,26 @@ def _check_json(address: str, response: httpx.Response) -> None:
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float:
-    """Seconds or an HTTP date; a minute where the venue gives neither."""
+    """Seconds or an HTTP date, at most a week; a minute where the venue gives neither."""
     text = headers.get("retry-after", "")
     if SECONDS.fullmatch(text):
-        return min(float(text), 7 * 86_400.0)
+        return min(float(text), LONGEST_WAIT_SECONDS)
     try:
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+        seconds = (parsedate_to_datetime(text) - now).total_seconds()
+        return min(max(0.0, seconds), LONGEST_WAIT_SECONDS)
     except (TypeError, ValueError):
         return DEFAULT_WAIT_SECONDS
 
 
 def _budget_used(headers: Mapping[str, str]) -> int | None:
     text = headers.get("x-mbx-used-weight-1m", "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if WEIGHT.fullmatch(text) else None
 
 
 def _venue_code(response: httpx.Response) -> int | str | None:
     try:
         content = json.loads(response.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(content, dict):
         return None

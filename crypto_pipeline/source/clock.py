@@ -49,6 +49,20 @@ class VenueClock:
         self.real_sleep(seconds / self.speed)
 
 
+def instant_of(number: object, *, per_second: int = 1) -> datetime | None:
+    """A venue's own clock from its count since 1970; None where that is no time.
+
+    >>> instant_of(1732312740000, per_second=1000), instant_of(10**400), instant_of(True)
+    (datetime.datetime(2024, 11, 22, 21, 59, tzinfo=datetime.timezone.utc), None, None)
+    """
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(number / per_second, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 def minute_of(moment: datetime) -> datetime:
     """The minute that a moment lies in.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from crypto_pipeline.contract.candle import Candle
@@ -14,6 +14,7 @@ from crypto_pipeline.contract.tick import Tick
 from crypto_pipeline.errors import MarketError, RequestRefusedError, WrongContentError
 from crypto_pipeline.source import coinbase_rows
 from crypto_pipeline.source.client import MarketClient
+from crypto_pipeline.source.clock import instant_of
 from crypto_pipeline.source.venue import Fetched, Origin, Snapshot
 
 TIME = "/time"
@@ -83,12 +84,12 @@ class Coinbase:
 
     def server_time(self) -> datetime:
         content = self._content(TIME)
-        seconds = content.get("epoch") if isinstance(content, dict) else None
-        if not isinstance(seconds, int | float):
+        moment = instant_of(content.get("epoch") if isinstance(content, dict) else None)
+        if moment is None:
             raise WrongContentError(
                 f"{TIME} gave no epoch. Check the address of the venue in COINBASE_URL."
             )
-        return datetime.fromtimestamp(seconds, UTC)
+        return moment
 
     def listed_symbols(self) -> frozenset[str]:
         content = self._content(PRODUCTS)
@@ -109,7 +110,7 @@ class Coinbase:
         text = self._client.get(path).text
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise WrongContentError(
                 f"{path} gave no JSON but {text[:80]!r}. Check the address in COINBASE_URL."
             ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from crypto_pipeline.contract.candle import Candle
@@ -20,7 +20,9 @@ from crypto_pipeline.errors import (
     WrongContentError,
 )
 from crypto_pipeline.source import kraken_rows
+from crypto_pipeline.source.body import in_ascii
 from crypto_pipeline.source.client import MarketClient
+from crypto_pipeline.source.clock import instant_of
 from crypto_pipeline.source.kraken_rows import native_name, our_name, result_names
 from crypto_pipeline.source.listing import Listing
 from crypto_pipeline.source.venue import Fetched, Origin, Snapshot
@@ -97,12 +99,12 @@ class Kraken:
         )
 
     def server_time(self) -> datetime:
-        seconds = self._result(TIME, {}).get("unixtime")
-        if not isinstance(seconds, int):
+        moment = instant_of(self._result(TIME, {}).get("unixtime"))
+        if moment is None:
             raise WrongContentError(
                 f"{TIME} gave no unixtime. Check the address of the venue in KRAKEN_URL."
             )
-        return datetime.fromtimestamp(seconds, UTC)
+        return moment
 
     def listed_symbols(self) -> frozenset[str]:
         """All pairs by our names; asked once, then kept."""
@@ -141,7 +143,7 @@ class Kraken:
         text = self._client.get(path, query).text
         try:
             content = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise WrongContentError(
                 f"{path} gave no JSON but {text[:80]!r}. Check the address in KRAKEN_URL."
             ) from error
@@ -179,7 +181,7 @@ def judge(address: str, text: str) -> MarketError | None:
 
 
 def _error_of(address: str, code: str, text: str) -> MarketError:
-    shown = f"{address} answered {code}."
+    shown = f"{address} answered {in_ascii(code)}."
     for beginning, seconds in WAITS.items():
         if code.startswith(beginning):
             return ToldToWaitError(

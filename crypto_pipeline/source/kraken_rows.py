@@ -27,10 +27,11 @@ from typing import Any, TypeGuard
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.poll import Rejected
 from crypto_pipeline.contract.tick import Tick
-from crypto_pipeline.source.body import BrokenBody, Element, elements, entries, whole
+from crypto_pipeline.source.body import BrokenBody, Element, elements, entries, in_ascii, whole
 from crypto_pipeline.source.candle_rows import candles_of, make_candle
 from crypto_pipeline.source.row import (
     RowError,
+    count_field,
     decimal_field,
     not_crossed,
     optional_decimal,
@@ -139,7 +140,7 @@ def _errors(body: str, origin: Origin) -> list[Rejected]:
     given = codes if isinstance(codes, list) else []
     errors = [code for code in given if isinstance(code, str) and not code.startswith("W")]
     text = json.dumps(errors)
-    return [origin.reject("venue_error", ", ".join(errors), text)] if errors else []
+    return [origin.reject("venue_error", in_ascii(", ".join(errors)), text)] if errors else []
 
 
 def _is_object(part: Element | BrokenBody) -> TypeGuard[Element]:
@@ -176,7 +177,7 @@ def _tick(name: str, element: Element, *, origin: Origin, names: Mapping[str, st
         volume_24h=optional_decimal(_array(row, "v"), DAY),
         quote_volume_24h=None,
         market_cap=None,
-        trades_24h=whole_field(trades, DAY) if trades else None,
+        trades_24h=count_field(trades, DAY) if trades else None,
         mark=_mark(last, trades),
         is_unchanged=False,
         endpoint=origin.endpoint,
@@ -194,4 +195,4 @@ def _array(row: Mapping[Any, Any], name: str) -> dict[int, Any]:
 
 def _mark(last: Mapping[int, Any], trades: Mapping[int, Any]) -> str | None:
     """Today's number of trades and the last one: there is no trade id to go by."""
-    return f"{trades[0]}:{last.get(0)}:{last.get(1)}" if trades else None
+    return in_ascii(f"{trades[0]}:{last.get(0)}:{last.get(1)}") if trades else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from crypto_pipeline.source.body import short
@@ -24,6 +24,9 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo
 EARLIEST_MS, LATEST_MS = (int(at.timestamp() * 1000) for at in (EARLIEST, LATEST))
 # What DECIMAL(38,18) holds: 20 digits before the point, 18 after.
 WHOLE_DIGITS, FRACTION_DIGITS = 20, 18
+FINEST = Decimal(1).scaleb(-FRACTION_DIGITS)
+# Python's own 28 digits would round what NUMBER lets in, and hide that it is too fine.
+EXACT = Context(prec=150)
 
 
 class RowError(Exception):
@@ -58,11 +61,17 @@ def _unusual_decimal(text: object, name: Any, *, may_be_zero: bool) -> Decimal:
     number = Decimal(text)
     if number < 0 or (number == 0 and not may_be_zero):
         raise RowError("not_positive", f"{name} is {short(text)}")
-    exponent = number.normalize().as_tuple().exponent if number else 0
-    too_fine = isinstance(exponent, int) and exponent < -FRACTION_DIGITS
+    too_fine = _places(number.normalize(EXACT)) > FRACTION_DIGITS
     if number and (too_fine or number.adjusted() >= WHOLE_DIGITS):
         raise RowError("out_of_range", f"{name} is {short(text)}, DECIMAL(38,18) cannot hold it")
-    return number
+    # Zeros beyond the last place that the contract allows say nothing.
+    is_long = _places(number) > FRACTION_DIGITS
+    return number.quantize(FINEST, context=EXACT) if is_long else number
+
+
+def _places(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
 
 
 def optional_decimal(row: Mapping[Any, Any], name: Any) -> Decimal | None:
@@ -88,6 +97,13 @@ def _unusual_whole(text: object, name: Any) -> int:
     return int(number)
 
 
+def count_field(row: Mapping[Any, Any], name: Any) -> int:
+    number = whole_field(row, name)
+    if number < 0:
+        raise RowError("not_positive", f"{name} is {number}")
+    return number
+
+
 def time_field(row: Mapping[Any, Any], name: Any) -> datetime:
     """Epoch milliseconds to UTC."""
     number = whole_field(row, name)
@@ -106,7 +122,9 @@ def instant_field(row: Mapping[Any, Any], name: Any) -> datetime:
     """ISO-8601 with an offset to UTC; more than microseconds are cut off."""
     text = _present(row, name)
     try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+        # Any one character may part date and time for Python, half a surrogate pair too.
+        is_text = isinstance(text, str) and text.isascii()
+        moment = datetime.fromisoformat(text) if is_text else None
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
