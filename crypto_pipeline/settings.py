@@ -42,7 +42,8 @@ COINGECKO_URLS = {"demo": "https://api.coingecko.com", "pro": "https://pro-api.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings of one process, checked. Paths are absolute; ports are on 127.0.0.1.
+    """All settings of one process, checked. Paths are absolute; ports are on 127.0.0.1,
+    those of metrics on `metrics_host`.
 
     `symbols` is empty where SYMBOLS=all asks for a whole venue. `venues` are in the order in
     which they are tried.
@@ -81,6 +82,9 @@ class Settings:
     dagster_port: int
     code_server_port: int
     dashboard_port: int
+    metrics_host: str
+    metrics_port: int
+    dashboard_metrics_port: int
     spool_limit_mb: int
     aws_access_key_id: Secret | None
     aws_secret_access_key: Secret | None
@@ -185,6 +189,9 @@ class Settings:
             "DAGSTER_PORT": str(self.dagster_port),
             "CODE_SERVER_PORT": str(self.code_server_port),
             "DASHBOARD_PORT": str(self.dashboard_port),
+            "METRICS_HOST": self.metrics_host,
+            "METRICS_PORT": str(self.metrics_port),
+            "DASHBOARD_METRICS_PORT": str(self.dashboard_metrics_port),
             "SPOOL_LIMIT_MB": str(self.spool_limit_mb),
         }
         return {name: value for name, value in values.items() if value is not None}
@@ -248,6 +255,9 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         dagster_port=setting_values.port(values, "DAGSTER_PORT", 3000),
         code_server_port=setting_values.port(values, "CODE_SERVER_PORT", 4266),
         dashboard_port=setting_values.port(values, "DASHBOARD_PORT", 8501),
+        metrics_host=setting_values.host(values, "METRICS_HOST", "127.0.0.1"),
+        metrics_port=setting_values.port(values, "METRICS_PORT", 9464),
+        dashboard_metrics_port=setting_values.port(values, "DASHBOARD_METRICS_PORT", 9465),
         spool_limit_mb=setting_values.integer(values, "SPOOL_LIMIT_MB", 512, low=1, high=1_000_000),
         aws_access_key_id=setting_values.secret(values, "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"),
         aws_secret_access_key=setting_values.secret(

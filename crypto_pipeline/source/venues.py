@@ -13,12 +13,20 @@ from pathlib import Path
 import httpx
 
 from crypto_pipeline.errors import SettingsError
+from crypto_pipeline.observed.ledger import Tally
+from crypto_pipeline.observed.poll_metrics import REQUEST_SECONDS
 from crypto_pipeline.settings import COINGECKO, Secret, Settings
 from crypto_pipeline.source import coingecko
 from crypto_pipeline.source.binance import Binance
 from crypto_pipeline.source.breaker import Breaker
 from crypto_pipeline.source.budget import Allowance, Budget, Pace, Window
-from crypto_pipeline.source.client import DEFAULT_REMEDY, TIMEOUT, Judge, MarketClient
+from crypto_pipeline.source.client import (
+    DEFAULT_REMEDY,
+    TIMEOUT,
+    Judge,
+    MarketClient,
+    OnRequest,
+)
 from crypto_pipeline.source.clock import Clock
 from crypto_pipeline.source.coinbase import Coinbase
 from crypto_pipeline.source.coingecko import CoinGecko
@@ -44,8 +52,12 @@ def venue_for(
     transport: httpx.BaseTransport | None = None,
     timeout: httpx.Timeout = TIMEOUT,
     real: Clock | None = None,
+    tally: Tally | None = None,
 ) -> Venue:
-    """A venue, the first of VENUES by default; keep it for the process: it holds connections."""
+    """A venue, the first of VENUES by default; keep it for the process: it holds connections.
+
+    Its requests are counted in `tally`.
+    """
     refuse_auto(settings)
     chosen = name or settings.venues[0]
     client = MarketClient(
@@ -57,6 +69,7 @@ def venue_for(
         headers=_key_headers(settings) if chosen == COINGECKO else None,
         remedy=KEY_REMEDY if chosen == COINGECKO else DEFAULT_REMEDY,
         timeout=timeout,
+        on_request=_counting(tally, chosen) if tally else None,
     )
     listing = Listing(_state(settings, f"{chosen}-listing"), clock=real)
     match chosen:
@@ -70,7 +83,7 @@ def venue_for(
             return Binance(client, listing=listing)
 
 
-def venues_for(settings: Settings) -> tuple[Venue, ...]:
+def venues_for(settings: Settings, *, tally: Tally | None = None) -> tuple[Venue, ...]:
     """All of VENUES in order; for a whole venue only those that can answer for everything."""
     refuse_auto(settings)
     names = [n for n in settings.venues if n in SERVE_ALL or not settings.is_whole_venue]
@@ -79,14 +92,14 @@ def venues_for(settings: Settings) -> tuple[Venue, ...]:
             f"SYMBOLS=all with VENUES={','.join(settings.venues)}: none of them answers for all "
             f"its pairs at once. Name one of {', '.join(sorted(SERVE_ALL))}, or list symbols."
         )
-    return tuple(venue_for(settings, name) for name in names)
+    return tuple(venue_for(settings, name, tally=tally) for name in names)
 
 
-def reference_for(settings: Settings) -> Venue | None:
+def reference_for(settings: Settings, *, tally: Tally | None = None) -> Venue | None:
     """CoinGecko, where reference prices are wanted and there are symbols to ask for."""
     if settings.coingecko_minutes == 0 or settings.is_whole_venue:
         return None
-    return venue_for(settings, COINGECKO)
+    return venue_for(settings, COINGECKO, tally=tally)
 
 
 def feeds_for(settings: Settings, venues: Sequence[Venue]) -> tuple[Feed, ...]:
@@ -94,7 +107,7 @@ def feeds_for(settings: Settings, venues: Sequence[Venue]) -> tuple[Feed, ...]:
         Feed(
             venue=venue,
             source=settings.source_of(venue.name),
-            breaker=Breaker(venue.name, _state(settings, f"{venue.name}-breaker")),
+            breaker=breaker_for(settings, venue.name),
             candle_requests=CANDLE_REQUESTS.get(venue.name),
         )
         for venue in venues
@@ -105,6 +118,10 @@ def budget_for(settings: Settings, name: str, *, real: Clock | None = None) -> B
     """One budget a venue and state folder, whoever asks: polls, history, repair."""
     file = _state(settings, name)
     return Budget(name, _allowances(settings, name), file=file, clock=real)
+
+
+def breaker_for(settings: Settings, name: str) -> Breaker:
+    return Breaker(name, _state(settings, f"{name}-breaker"))
 
 
 def refuse_auto(settings: Settings) -> None:
@@ -130,6 +147,13 @@ def _allowances(settings: Settings, name: str) -> tuple[Allowance, ...]:
             )
         case _:
             return (Window(limit=int(settings.binance_weight_per_minute * k), seconds=60),)
+
+
+def _counting(tally: Tally, venue: str) -> OnRequest:
+    def count(status: str, seconds: float) -> None:
+        tally.observe(REQUEST_SECONDS, venue, status, seconds=seconds)
+
+    return count
 
 
 def _key_headers(settings: Settings) -> dict[str, Secret]:
