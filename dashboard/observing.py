@@ -43,7 +43,7 @@ class Watched:
         facts = {"reader": tail.state, "since": tail.since.isoformat(), "records": tail.records}
         problem = (
             f"The reader of the topics is {tail.state} since {tail.since:%Y-%m-%d %H:%M:%S} UTC: "
-            f"{tail.reason or 'its thread has ended'} The page keeps its last values."
+            f"{tail.reason or 'its thread has ended.'} The page keeps its last values."
         )
         return Health(problems=(problem,) if tail.state in AWAY else (), facts=facts)
 

@@ -6,7 +6,7 @@ what has happened. The registry is the page's own: nothing of the process-wide o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -44,7 +44,7 @@ def gauges(*values: tuple[Metric, tuple[str, ...], float]) -> dict[str, Series]:
     return found
 
 
-def counted(book: Book, metrics: Iterable[Metric]) -> dict[str, Series]:
+def counted(book: Book, metrics: Sequence[Metric]) -> dict[str, Series]:
     """What was counted; a counter without labels begins at 0 instead of being absent."""
     found = {metric.name: book.counts.get(metric.name, {}) for metric in metrics}
     for metric in metrics:
@@ -53,7 +53,7 @@ def counted(book: Book, metrics: Iterable[Metric]) -> dict[str, Series]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Page(Collector):
     metrics: Sequence[Metric]
     numbers: Numbers

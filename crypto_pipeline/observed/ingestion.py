@@ -31,6 +31,7 @@ POLL_SECONDS = 180.0
 ACK_SECONDS = 300.0
 MISSING_SHOWN = 20
 
+COUNTED = tuple(metric for metric in INGESTION if metric.kind != "gauge")
 Value = tuple[Metric, tuple[str, ...], float]
 
 
@@ -45,7 +46,7 @@ class Ingestion:
     def page(self) -> bytes:
         book = read_book(ledger_file(self._settings))
         values = (*self._venues(), *self._spool(book, self._look()), *self._ages(book))
-        sums = counted(book, (metric for metric in INGESTION if metric.kind != "gauge"))
+        sums = counted(book, COUNTED)
         return page(INGESTION, {**sums, **gauges(*values)})
 
     def health(self) -> Health:

@@ -1,6 +1,8 @@
-"""The simulator seen from outside: its metrics, and whether its market still moves."""
+"""The simulator seen from outside: its metrics, and whether its market goes on."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 from crypto_pipeline.observed import simulator_metrics as metrics
 from crypto_pipeline.observed.declared import SIMULATOR
@@ -9,10 +11,9 @@ from crypto_pipeline.observed.health import Health
 from crypto_pipeline.simulator.clock import SimulatedClock
 from crypto_pipeline.simulator.faults import FaultQueue
 from crypto_pipeline.simulator.limits import RequestLog
-from crypto_pipeline.simulator.market import MINUTE_MS, Market
+from crypto_pipeline.simulator.market import DAY_MS, MINUTE_MS, Market
 
-# A thin pair may trade in none of these minutes; that no pair does is the end of a recording.
-SILENT_MINUTES = 10
+SILENT_MS = 10 * MINUTE_MS
 
 
 def page_of(market: Market, clock: SimulatedClock, faults: FaultQueue, log: RequestLog) -> bytes:
@@ -28,12 +29,20 @@ def page_of(market: Market, clock: SimulatedClock, faults: FaultQueue, log: Requ
 
 def health_of(market: Market, clock: SimulatedClock) -> Health:
     now_ms, listings = clock.now_ms(), market.listings()
-    since_ms = now_ms - SILENT_MINUTES * MINUTE_MS
-    moves = any(market.bars(one.symbol, since_ms, now_ms, now_ms) for one in listings)
+    # A halt is part of a recording; that nothing follows for a day is its end.
+    goes_on = _has_bars(market, now_ms - SILENT_MS, now_ms) or _has_bars(
+        market, now_ms, now_ms + DAY_MS
+    )
+    shown = f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
     problem = (
-        f"No instrument has had a minute since {SILENT_MINUTES} minutes of the market's own time: "
-        "the recording is over or has a hole. Set RECORDED_START, or RECORDED_DIR to a longer one."
+        f"The recording ended at or before {shown}, so no minute comes any more. Set "
+        "RECORDED_START to an earlier time, or RECORDED_DIR to a longer recording."
     )
     return Health(
-        problems=() if moves else (problem,), facts={"now": now_ms, "symbols": len(listings)}
+        problems=() if goes_on else (problem,), facts={"now": now_ms, "symbols": len(listings)}
     )
+
+
+def _has_bars(market: Market, first_ms: int, last_ms: int) -> bool:
+    listed = market.listings()
+    return any(market.bars(one.symbol, first_ms, last_ms, last_ms) for one in listed)
