@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from crypto_pipeline.embedded import services
 from crypto_pipeline.embedded.java import JavaHome
@@ -93,6 +97,23 @@ def test_the_simulator_counts_what_it_is_asked(running: Settings) -> None:
     assert found["simulator_faults_waiting"] == 2
     assert found["simulator_speed_ratio"] == 1
     assert found["simulator_symbols"] >= 1
+
+
+def test_a_visit_of_the_page_is_seen_beside_it(running: Settings) -> None:
+    """Without a broker the reader of the first visit is away, and its health says so."""
+    visit = BackMsg()
+    visit.rerun_script.query_string = ""
+    address = f"ws://127.0.0.1:{running.dashboard_port}/_stcore/stream"
+    with connect(address, subprotocols=[Subprotocol("streamlit")], proxy=None) as page:
+        page.send(visit.SerializeToString())
+        until = time.monotonic() + 30
+        health = ask(running.dashboard_metrics_port, "/healthz")
+        while health.status_code == 200 and time.monotonic() < until:
+            health = ask(running.dashboard_metrics_port, "/healthz")
+    assert health.status_code == 503
+    problem = health.json()["problems"][0]
+    assert "The reader of the topics is away since" in problem
+    assert f"127.0.0.1:{running.kafka_port}" in problem
 
 
 def test_ill_health_is_503_with_its_sentences_and_other_paths_are_none() -> None:
