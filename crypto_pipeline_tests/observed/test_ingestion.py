@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from crypto_pipeline.contract.poll import Rejected
+from crypto_pipeline.contract.tick import Tick
 from crypto_pipeline.errors import BrokerAwayError, SpoolFullError
 from crypto_pipeline.observed.ingestion import ACK_SECONDS, POLL_SECONDS, Ingestion
 from crypto_pipeline.observed.ledger import Tally
 from crypto_pipeline.settings import Settings
+from crypto_pipeline.source.venue import Origin
 from crypto_pipeline.source.venues import breaker_for, budget_for
 from crypto_pipeline.stream.ingest import IngestReport, ensure_history, ingest_minute
 from crypto_pipeline.stream.spool import Spool
@@ -201,6 +205,25 @@ def test_a_venue_that_stands_in_is_counted(world: World) -> None:
     states = world.seen().health().content()["venues"]
     assert states["binance"].startswith("left alone until")
     assert states["kraken"] == "may be asked"
+
+
+class SpoiltVenue(FakeVenue):
+    """Of each snapshot one row breaks a rule, and another breaks one that nobody declared."""
+
+    def parse_snapshot(
+        self, body: str, *, origin: Origin, symbols: Sequence[str]
+    ) -> tuple[list[Tick], list[Rejected]]:
+        ticks, _ = FakeVenue.parse_snapshot(self, body, origin=origin, symbols=symbols)
+        return ticks, [origin.reject(why, "", body) for why in ("crossed", "BTC-USDT is odd")]
+
+
+def test_rejected_rows_are_counted_by_the_rule(world: World) -> None:
+    world.venue = SpoiltVenue()
+    world.minute()
+    found = world.numbers()
+    assert found["rejected_total crossed binance"] == found["rejected_total other binance"] == 1
+    assert found["polls_total partial minute binance"] == 1
+    assert found["messages_published_total market.rejected"] == 2
 
 
 def test_budgets_are_seen_as_they_are_spent(world: World) -> None:
