@@ -17,7 +17,7 @@ from crypto_pipeline.predictions.schema import FORECASTS
 from crypto_pipeline.predictions.training import Training, train
 from crypto_pipeline.publication import Position, Publication, Screen, open_screen
 from crypto_pipeline.run_stage import StageRun, StageRunner
-from crypto_pipeline.settings import Settings
+from crypto_pipeline.settings import UNDECIDED, Settings
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stages import STAGES, SUMMARY, VOLATILITY
 from crypto_pipeline.stream.ranges import read_ends
@@ -100,10 +100,7 @@ class Pipeline:
 def open_pipeline(settings: Settings) -> Pipeline:
     """Connect to Spark and name the topics; raises SparkAwayError with the remedy."""
     if settings.market == "auto":
-        raise SettingsError(
-            "MARKET is not decided yet. Start `make up`, or set MARKET to live, simulated or "
-            "recorded."
-        )
+        raise SettingsError(UNDECIDED)
     lake = Lake(spark=connect(settings), root=settings.lake_root, market=settings.market)
     topics = [topic.name for stage in STAGES for topic in stage.topics]
     runner = StageRunner(

@@ -11,6 +11,7 @@ from crypto_pipeline.errors import SettingsError
 
 VenueName = Literal["binance", "kraken", "coinbase"]
 WHOLE_VENUE = "all"
+HOST_FORM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 SYMBOL_FORM = re.compile(r"[A-Z0-9]{1,20}-[A-Z0-9]{2,10}")
 
 
@@ -58,6 +59,13 @@ def number(
 
 def port(values: Mapping[str, str], name: str, default: int) -> int:
     return integer(values, name, default, low=1, high=65535)
+
+
+def host(values: Mapping[str, str], name: str, default: str) -> str:
+    text = values.get(name, default)
+    if not HOST_FORM.fullmatch(text):
+        raise SettingsError(f"{name} is {text!r}. Give a name or an IPv4 address of this machine.")
+    return text
 
 
 def url(values: Mapping[str, str], name: str, default: str) -> str:

@@ -37,12 +37,15 @@ DEFAULT_SYMBOLS = (
     "SHIB-USDT,PEPE-USDT"
 )
 COINGECKO = "coingecko"
+UNDECIDED = (
+    "MARKET is not decided yet. Start `make up`, or set MARKET to live, simulated or recorded."
+)
 COINGECKO_URLS = {"demo": "https://api.coingecko.com", "pro": "https://pro-api.coingecko.com"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings of one process, checked. Paths are absolute; ports are on 127.0.0.1.
+    """All settings of one process, checked. Paths are absolute; ports on 127.0.0.1 but metrics'.
 
     `symbols` is empty where SYMBOLS=all asks for a whole venue. `venues` are in the order in
     which they are tried. The watch-list is pinned when the environment itself names it.
@@ -82,6 +85,9 @@ class Settings:
     dagster_port: int
     code_server_port: int
     dashboard_port: int
+    metrics_host: str
+    metrics_port: int
+    dashboard_metrics_port: int
     spool_limit_mb: int
     aws_access_key_id: Secret | None
     aws_secret_access_key: Secret | None
@@ -91,10 +97,7 @@ class Settings:
     def home(self) -> Path:
         """State of one market kind: broker log, lake, spool, Dagster. Needs a resolved market."""
         if self.market == "auto":
-            raise SettingsError(
-                "MARKET is not decided yet. Start `make up`, or set MARKET to live, simulated "
-                "or recorded."
-            )
+            raise SettingsError(UNDECIDED)
         return self.state_dir / self.market
 
     @property
@@ -154,12 +157,11 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """The variables that make a child process see the same settings; no secrets in it."""
+        watch_list = ",".join(self.symbols) or WHOLE_VENUE
         values = {
             "MARKET": self.market,
             # Else every poll reads it from `.env` anew: the watch-list may change while we run.
-            "SYMBOLS": (",".join(self.symbols) or WHOLE_VENUE)
-            if self.is_watch_list_pinned
-            else None,
+            "SYMBOLS": watch_list if self.is_watch_list_pinned else None,
             "VENUES": ",".join(self.venues),
             "STATE_DIR": str(self.state_dir),
             "LAKE_ROOT": self.lake_root_setting,
@@ -189,6 +191,9 @@ class Settings:
             "DAGSTER_PORT": str(self.dagster_port),
             "CODE_SERVER_PORT": str(self.code_server_port),
             "DASHBOARD_PORT": str(self.dashboard_port),
+            "METRICS_HOST": self.metrics_host,
+            "METRICS_PORT": str(self.metrics_port),
+            "DASHBOARD_METRICS_PORT": str(self.dashboard_metrics_port),
             "SPOOL_LIMIT_MB": str(self.spool_limit_mb),
         }
         return {name: value for name, value in values.items() if value is not None}
@@ -253,6 +258,9 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         dagster_port=setting_values.port(values, "DAGSTER_PORT", 3000),
         code_server_port=setting_values.port(values, "CODE_SERVER_PORT", 4266),
         dashboard_port=setting_values.port(values, "DASHBOARD_PORT", 8501),
+        metrics_host=setting_values.host(values, "METRICS_HOST", "127.0.0.1"),
+        metrics_port=setting_values.port(values, "METRICS_PORT", 9464),
+        dashboard_metrics_port=setting_values.port(values, "DASHBOARD_METRICS_PORT", 9465),
         spool_limit_mb=setting_values.integer(values, "SPOOL_LIMIT_MB", 512, low=1, high=1_000_000),
         aws_access_key_id=setting_values.secret(values, "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"),
         aws_secret_access_key=setting_values.secret(

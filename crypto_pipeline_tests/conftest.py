@@ -70,6 +70,8 @@ def make_settings(
                 "DAGSTER_PORT",
                 "CODE_SERVER_PORT",
                 "DASHBOARD_PORT",
+                "METRICS_PORT",
+                "DASHBOARD_METRICS_PORT",
             )
         }
         values = {"STATE_DIR": str(state), "MARKET": "simulated", **ports, **options}

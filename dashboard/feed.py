@@ -16,6 +16,7 @@ import streamlit as st
 from crypto_pipeline.contract import topic
 from crypto_pipeline.settings import load
 from crypto_pipeline.stream.tail import Follow, Tail, TailRecord, TailStatus
+from dashboard import observing
 from dashboard.buffers import BYTE_LIMIT, TICKS_KEPT, Buffers, Kept, View
 
 FOLLOWED = (
@@ -92,4 +93,5 @@ def current_feed() -> Feed:
         broker=settings.kafka_address,
     )
     feed.start()
+    observing.WATCHED.watch(feed.snapshot)
     return feed

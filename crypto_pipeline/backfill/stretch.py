@@ -17,8 +17,8 @@ from crypto_pipeline.errors import PermanentMarketError, TransientMarketError
 from crypto_pipeline.source.clock import Clock, SystemClock
 from crypto_pipeline.source.failover import Feed
 from crypto_pipeline.source.poll import fetch_history
-from crypto_pipeline.stream.ingest import outgoing
 from crypto_pipeline.stream.publish import MessagePublisher
+from crypto_pipeline.stream.store import outgoing
 
 MINUTE = timedelta(minutes=1)
 # Seconds before what got no answer is asked for again.

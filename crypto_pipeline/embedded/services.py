@@ -41,7 +41,8 @@ def table(settings: Settings, java: JavaHome) -> tuple[Service, ...]:
     base = (_broker(settings, java), _spark(settings, java), *simulated)
     # The daemon launches runs at once, and they would fail while one of these is still starting.
     needed = (*(service.name for service in base), "code-server", "dagster")
-    return (*base, *_dagster(settings, daemon_after=needed), _dashboard(settings))
+    dagster = _dagster(settings, daemon_after=needed)
+    return (*base, *dagster, _dashboard(settings), _metrics(settings))
 
 
 def prepare(settings: Settings, java: JavaHome) -> None:
@@ -52,9 +53,9 @@ def prepare(settings: Settings, java: JavaHome) -> None:
     dagster_home.prepare(settings)
 
 
-def answers(port: int, path: str) -> bool:
-    """Whether an HTTP server on loopback answers `path` with a success."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def answers(port: int, path: str, *, host: str = "127.0.0.1") -> bool:
+    """Whether an HTTP server of this machine answers `path` with a success."""
+    connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
         connection.request("GET", path)
         return connection.getresponse().status < 400
@@ -143,15 +144,30 @@ def _dashboard(settings: Settings) -> Service:
         name="dashboard",
         launch=_python(
             settings,
-            *("-m", "streamlit", "run", str(PROJECT_ROOT / "dashboard" / "streamlit_app.py")),
+            *("-m", "dashboard"),
             *("--server.address", "127.0.0.1", "--server.port", str(settings.dashboard_port)),
             *("--server.headless", "true", "--browser.gatherUsageStats", "false"),
             *("--server.fileWatcherType", "none"),
         ),
         is_ready=lambda: answers(settings.dashboard_port, "/_stcore/health"),
-        ports={"DASHBOARD_PORT": settings.dashboard_port},
+        ports={
+            "DASHBOARD_PORT": settings.dashboard_port,
+            "DASHBOARD_METRICS_PORT": settings.dashboard_metrics_port,
+        },
         after=("broker",),
         address=f"http://127.0.0.1:{settings.dashboard_port}",
+    )
+
+
+def _metrics(settings: Settings) -> Service:
+    """Ready when it serves; whether ingestion is well, which it is not yet, is its /healthz."""
+    host, port = settings.metrics_host, settings.metrics_port
+    return Service(
+        name="metrics",
+        launch=_python(settings, "-m", "crypto_pipeline.observed"),
+        is_ready=lambda: answers(port, "/metrics", host=host),
+        ports={"METRICS_PORT": port},
+        address=f"http://{host}:{port}",
     )
 
 

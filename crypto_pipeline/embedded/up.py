@@ -161,6 +161,7 @@ def _say_where(table: tuple[Service, ...], settings: Settings, out: Console) -> 
     out.print()
     out.print(f"  Dashboard  [bold]{address['dashboard']}[/]  prices, candles, the forecast")
     out.print(f"  Dagster    [bold]{address['dagster']}[/]  lineage, runs, row counts, checks")
+    out.print(f"  Health     [bold]{address['metrics']}/healthz[/]  and /metrics, of ingestion")
     out.print(f"  Tables     {settings.lake_root}")
     out.print(f"  Logs       {settings.home / 'logs'}")
     out.print()

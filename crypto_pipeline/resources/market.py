@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import dagster as dg
 
 from crypto_pipeline import settings as settings_module
+from crypto_pipeline.observed.ledger import Tally
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.source.market import market_clock
 from crypto_pipeline.source.venues import reference_for, venues_for
@@ -24,17 +27,21 @@ class MarketIngest(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 def ingest(settings: Settings) -> IngestReport:
     """History if the source has none yet, and the current minute, with real gateways."""
-    (venue, *others), clock = venues_for(settings), market_clock(settings)
+    tally = Tally.open(settings)
+    (venue, *others), clock = venues_for(settings, tally=tally), market_clock(settings)
     with (
+        ExitStack() as ending,
         Spool.open(settings) as spool,
         Publisher(settings, connect=open_ready_producer) as publisher,
     ):
+        ending.callback(tally.save)
         return ingest_with(
             settings,
             venue=venue,
             others=others,
-            reference=reference_for(settings),
+            reference=reference_for(settings, tally=tally),
             clock=clock,
             publisher=publisher,
             spool=spool,
+            tally=tally,
         )

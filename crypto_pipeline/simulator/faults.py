@@ -108,6 +108,11 @@ class FaultQueue:
                 return fault
         return None
 
+    @property
+    def waiting(self) -> int:
+        """Answers that are still to fail."""
+        return sum(left for _, left in self._waiting)
+
     def report(self) -> dict[str, Any]:
         """What was done, newest last and bounded, and what still waits."""
         waiting = [{**asdict(fault), "left": left} for fault, left in self._waiting]

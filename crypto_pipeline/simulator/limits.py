@@ -10,6 +10,9 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from crypto_pipeline.observed.ledger import Tally
+from crypto_pipeline.observed.simulator_metrics import EXCESS, REQUESTS
+
 LOG_LIMIT = 20_000
 
 
@@ -73,13 +76,19 @@ class Asked:
 
 
 class RequestLog:
-    """The newest requests of all venues, oldest first, bounded."""
+    """The newest requests of all venues, oldest first, bounded; `tally` counts all of them."""
 
     def __init__(self) -> None:
         self._asked: deque[Asked] = deque(maxlen=LOG_LIMIT)
+        self.tally = Tally()
 
     def add(self, asked: Asked) -> None:
         self._asked.append(asked)
+        self.tally.count(REQUESTS, asked.venue, str(asked.status))
+        if asked.is_over:
+            self.tally.count(EXCESS, asked.venue, "over")
+        if asked.is_early:
+            self.tally.count(EXCESS, asked.venue, "early")
 
     def report(self) -> list[dict[str, Any]]:
         return [asdict(asked) for asked in self._asked]

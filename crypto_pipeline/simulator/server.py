@@ -1,9 +1,9 @@
 """HTTP around a market: the endpoints of four venues, and the simulator's own doors.
 
 Binance answers at the root, the others under /kraken, /coinbase and /coingecko. Own doors: GET
-/healthz, GET /clock (the time mapping), GET /truth/klines (closed candles that no fault
-touches), POST /faults, GET /faults/log, GET /requests/log (what was asked, and whether it was
-more or earlier than the venue bears). All handlers run on one event loop, so the market's
+/healthz, GET /metrics, GET /clock (the time mapping), GET /truth/klines (closed candles that no
+fault touches), POST /faults, GET /faults/log, GET /requests/log (what was asked, and whether it
+was more or earlier than the venue bears). All handlers run on one event loop, so the market's
 caches need no lock.
 """
 
@@ -18,12 +18,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from crypto_pipeline.observed.exposition import CONTENT_TYPE
 from crypto_pipeline.simulator import binance, coinbase, coingecko, kraken
 from crypto_pipeline.simulator.clock import SimulatedClock
 from crypto_pipeline.simulator.dialect import RefusedError
 from crypto_pipeline.simulator.faults import FaultQueue, parse_fault
 from crypto_pipeline.simulator.limits import RequestLog
 from crypto_pipeline.simulator.market import Market
+from crypto_pipeline.simulator.observing import health_of, page_of
 from crypto_pipeline.simulator.venue import JSON_TYPE, SimulatedVenue, dump
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -59,8 +61,11 @@ def create_app(market: Market, clock: SimulatedClock) -> Starlette:
         return JSONResponse(asdict(clock.mapping))
 
     async def health(request: Request) -> Response:
-        symbols = len(market.listings())
-        return JSONResponse({"status": "ok", "now": clock.now_ms(), "symbols": symbols})
+        found = health_of(market, clock)
+        return JSONResponse(found.content(), found.status)
+
+    async def metrics(request: Request) -> Response:
+        return Response(page_of(market, clock, faults, log), media_type=CONTENT_TYPE)
 
     own = [
         Route("/truth/klines", truth),
@@ -69,6 +74,7 @@ def create_app(market: Market, clock: SimulatedClock) -> Starlette:
         Route("/requests/log", requests),
         Route("/clock", clock_mapping),
         Route("/healthz", health),
+        Route("/metrics", metrics),
     ]
     return Starlette(routes=[*own, *(route for venue in venues for route in _routes(venue))])
 

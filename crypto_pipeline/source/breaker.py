@@ -45,14 +45,14 @@ class Breaker:
 
     def why_not(self, now: datetime) -> str | None:
         """None when the venue may be asked, else the sentence that says why it is not."""
-        seen = self._read()
+        seen = self.read()
         if seen.until is None or now >= datetime.fromisoformat(seen.until):
             return None
         return f"{self.venue} is left alone until {seen.until[:16]}Z ({seen.reason})"
 
     def note(self, outcome: Outcome, *, reason: str | None, now: datetime) -> None:
         """Learn from a poll; the remedy is logged when the venue is given up, not each minute."""
-        seen = self._read()
+        seen = self.read()
         if outcome == "permanent":
             count = seen.permanent + 1
             pause = PERMANENT_PAUSES[min(count, len(PERMANENT_PAUSES)) - 1]
@@ -80,7 +80,8 @@ class Breaker:
             )
         )
 
-    def _read(self) -> Failures:
+    def read(self) -> Failures:
+        """Failures in a row so far; none where nothing was noted yet."""
         content = read_state(self._file)
         try:
             return Failures(**content)

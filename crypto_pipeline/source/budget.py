@@ -48,6 +48,17 @@ class Pace:
 
 
 Allowance = Window | Pace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """What is spent of one allowance: `window` is its seconds, or `pace` where it has none."""
+
+    window: str
+    used: float
+    limit: float
+
+
 State = dict[str, Any]
 
 
@@ -114,6 +125,22 @@ class Budget:
                 if isinstance(allowance, Window) and allowance.seconds == seconds:
                     return _used(state, allowance, self._clock.now())[1]
         return None
+
+    def levels(self) -> tuple[Level, ...]:
+        """Of every allowance now; of a pace, the requests that are ahead of it."""
+        state, now = self._look(), self._clock.now()
+        return tuple(_level(state, allowance, now) for allowance in self._allowances)
+
+    def wait_seconds(self) -> float:
+        """Until the venue may be asked again by its own word; 0 when it may be."""
+        told = self._look().get("not_before")
+        if told is None:
+            return 0.0
+        return max(0.0, (datetime.fromisoformat(told) - self._clock.now()).total_seconds())
+
+    def _look(self) -> State:
+        """The state without the lock: to see it, no request has to wait."""
+        return self._memory if self._file is None else read_state(self._file)
 
     def _wait(self, state: State, weight: int, now: datetime) -> tuple[float, str]:
         """The longest of all waits, in seconds, and whose it is."""
@@ -202,6 +229,14 @@ def _used(state: State, window: Window, now: datetime) -> tuple[int, int]:
     number = int(now.timestamp() // window.seconds)
     seen, used = state.get(_key(window), [number, 0])
     return number, used if seen == number else 0
+
+
+def _level(state: State, allowance: Allowance, now: datetime) -> Level:
+    if isinstance(allowance, Window):
+        used = _used(state, allowance, now)[1]
+        return Level(window=str(allowance.seconds), used=used, limit=allowance.limit)
+    ahead = (state.get("due", 0.0) - now.timestamp()) * allowance.per_second
+    return Level(window="pace", used=max(0.0, ahead), limit=allowance.burst)
 
 
 def _length(seconds: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -49,6 +50,8 @@ DEFAULT_REMEDY = (
 
 # Takes the address and the text of a good answer; gives the error that it really is.
 Judge = Callable[[str, str], MarketError | None]
+# Takes the status of one request, or `timeout` or `unreachable`, and its seconds.
+OnRequest = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,7 @@ class MarketClient:
         judge: Judge | None = None,
         headers: Mapping[str, Secret] | None = None,
         remedy: str = DEFAULT_REMEDY,
+        on_request: OnRequest | None = None,
     ) -> None:
         self.base_url = base_url
         self._clock = clock or SystemClock()
@@ -86,6 +90,7 @@ class MarketClient:
         self._budget = budget or Budget(base_url, clock=self._clock)
         self._judge = judge
         self._remedy = remedy
+        self._on_request = on_request
         self._http = httpx.Client(
             base_url=base_url,
             timeout=timeout,
@@ -133,7 +138,7 @@ class MarketClient:
 
     def _ask(self, path: str, query: Mapping[str, str]) -> Answer:
         try:
-            response = self._http.get(path, params=query)
+            response = self._timed(path, query)
         except httpx.TimeoutException as error:
             raise TransientMarketError(
                 f"{self.base_url}{path} did not answer in time. It is asked again at the next "
@@ -151,6 +156,20 @@ class MarketClient:
         used = _budget_used(response.headers)
         self._budget.learn(used)
         return Answer(text=response.text, budget_used=used or self._budget.used())
+
+    def _timed(self, path: str, query: Mapping[str, str]) -> httpx.Response:
+        """One request, counted whatever comes of it."""
+        started, status = time.monotonic(), "unreachable"
+        try:
+            response = self._http.get(path, params=query)
+            status = str(response.status_code)
+            return response
+        except httpx.TimeoutException:
+            status = "timeout"
+            raise
+        finally:
+            if self._on_request is not None:
+                self._on_request(status, time.monotonic() - started)
 
     def _judge_body(self, path: str, text: str) -> None:
         error = None if self._judge is None else self._judge(self.base_url + path, text)

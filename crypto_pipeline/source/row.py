@@ -17,7 +17,6 @@ PLAIN = re.compile(r"[0-9]{1,20}(\.[0-9]{1,18})?")
 IS_PLAIN = PLAIN.fullmatch
 ABSENT = object()
 WHOLE = re.compile(r"-?[0-9]{1,18}")
-WHOLE_DIGITS_MAX = 18
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The lake takes no other times; a count of microseconds or seconds lies far outside.
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -84,24 +83,9 @@ def optional_decimal(row: Mapping[Any, Any], name: Any) -> Decimal | None:
 
 def whole_field(row: Mapping[Any, Any], name: Any) -> int:
     text = _present(row, name)
-    if isinstance(text, str) and WHOLE.fullmatch(text):
-        return int(text)
-    return _unusual_whole(text, name)
-
-
-def _unusual_whole(text: object, name: Any) -> int:
-    """Whole all the same, however it is written: 1e3, 12.0."""
-    number = Decimal(text) if isinstance(text, str) and NUMBER.fullmatch(text) else Decimal("NaN")
-    if not number.is_finite() or number.adjusted() >= WHOLE_DIGITS_MAX or number % 1:
+    if not isinstance(text, str) or not WHOLE.fullmatch(text):
         raise RowError("not_a_number", f"{name} is {short(text)}")
-    return int(number)
-
-
-def count_field(row: Mapping[Any, Any], name: Any) -> int:
-    number = whole_field(row, name)
-    if number < 0:
-        raise RowError("not_positive", f"{name} is {number}")
-    return number
+    return int(text)
 
 
 def time_field(row: Mapping[Any, Any], name: Any) -> datetime:

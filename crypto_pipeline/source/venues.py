@@ -14,12 +14,20 @@ import httpx
 
 from crypto_pipeline.contract.message import MARKET_KINDS, MarketKind
 from crypto_pipeline.errors import SettingsError
-from crypto_pipeline.settings import COINGECKO, Secret, Settings
+from crypto_pipeline.observed.ledger import Tally
+from crypto_pipeline.observed.poll_metrics import REQUEST_SECONDS
+from crypto_pipeline.settings import COINGECKO, UNDECIDED, Secret, Settings
 from crypto_pipeline.source import coingecko
 from crypto_pipeline.source.binance import Binance
 from crypto_pipeline.source.breaker import Breaker
 from crypto_pipeline.source.budget import Allowance, Budget, Pace, Window
-from crypto_pipeline.source.client import DEFAULT_REMEDY, TIMEOUT, Judge, MarketClient
+from crypto_pipeline.source.client import (
+    DEFAULT_REMEDY,
+    TIMEOUT,
+    Judge,
+    MarketClient,
+    OnRequest,
+)
 from crypto_pipeline.source.clock import Clock
 from crypto_pipeline.source.coinbase import Coinbase
 from crypto_pipeline.source.coingecko import CoinGecko
@@ -46,10 +54,12 @@ def venue_for(
     timeout: httpx.Timeout = TIMEOUT,
     real: Clock | None = None,
     is_background: bool = False,
+    tally: Tally | None = None,
 ) -> Venue:
     """A venue, the first of VENUES by default; keep it for the process: it holds connections.
 
     In the background it waits longer, and leaves half of the budget to the minute's polls.
+    Its requests are counted in `tally`.
     """
     refuse_auto(settings)
     chosen = name or settings.venues[0]
@@ -62,6 +72,7 @@ def venue_for(
         headers=_key_headers(settings) if chosen == COINGECKO else None,
         remedy=KEY_REMEDY if chosen == COINGECKO else DEFAULT_REMEDY,
         timeout=timeout,
+        on_request=_counting(tally, chosen) if tally else None,
     )
     listing = Listing(_state(settings, f"{chosen}-listing"), clock=real)
     match chosen:
@@ -75,7 +86,7 @@ def venue_for(
             return Binance(client, listing=listing)
 
 
-def venues_for(settings: Settings) -> tuple[Venue, ...]:
+def venues_for(settings: Settings, *, tally: Tally | None = None) -> tuple[Venue, ...]:
     """All of VENUES in order; for a whole venue only those that can answer for everything."""
     refuse_auto(settings)
     names = [n for n in settings.venues if n in SERVE_ALL or not settings.is_whole_venue]
@@ -84,14 +95,14 @@ def venues_for(settings: Settings) -> tuple[Venue, ...]:
             f"SYMBOLS=all with VENUES={','.join(settings.venues)}: none of them answers for all "
             f"its pairs at once. Name one of {', '.join(sorted(SERVE_ALL))}, or list symbols."
         )
-    return tuple(venue_for(settings, name) for name in names)
+    return tuple(venue_for(settings, name, tally=tally) for name in names)
 
 
-def reference_for(settings: Settings) -> Venue | None:
+def reference_for(settings: Settings, *, tally: Tally | None = None) -> Venue | None:
     """CoinGecko, where reference prices are wanted and there are symbols to ask for."""
     if settings.coingecko_minutes == 0 or settings.is_whole_venue:
         return None
-    return venue_for(settings, COINGECKO)
+    return venue_for(settings, COINGECKO, tally=tally)
 
 
 def feeds_for(settings: Settings, venues: Sequence[Venue]) -> tuple[Feed, ...]:
@@ -99,7 +110,7 @@ def feeds_for(settings: Settings, venues: Sequence[Venue]) -> tuple[Feed, ...]:
         Feed(
             venue=venue,
             source=settings.source_of(venue.name),
-            breaker=Breaker(venue.name, _state(settings, f"{venue.name}-breaker")),
+            breaker=breaker_for(settings, venue.name),
             candle_requests=CANDLE_REQUESTS.get(venue.name),
         )
         for venue in venues
@@ -122,12 +133,13 @@ def market_kind(settings: Settings) -> MarketKind:
     return next(kind for kind in MARKET_KINDS if kind == settings.market)
 
 
+def breaker_for(settings: Settings, name: str) -> Breaker:
+    return Breaker(name, _state(settings, f"{name}-breaker"))
+
+
 def refuse_auto(settings: Settings) -> None:
     if settings.market == "auto":
-        raise SettingsError(
-            "MARKET is not decided yet. Start `make up`, or set MARKET to live, simulated or "
-            "recorded."
-        )
+        raise SettingsError(UNDECIDED)
 
 
 def _allowances(settings: Settings, name: str) -> tuple[Allowance, ...]:
@@ -145,6 +157,13 @@ def _allowances(settings: Settings, name: str) -> tuple[Allowance, ...]:
             )
         case _:
             return (Window(limit=int(settings.binance_weight_per_minute * k), seconds=60),)
+
+
+def _counting(tally: Tally, venue: str) -> OnRequest:
+    def count(status: str, seconds: float) -> None:
+        tally.observe(REQUEST_SECONDS, venue, status, seconds=seconds)
+
+    return count
 
 
 def _key_headers(settings: Settings) -> dict[str, Secret]:

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 
 from crypto_pipeline.errors import BrokerAwayError, DeliveryError, StreamError
+from crypto_pipeline.observed.ledger import Tally
+from crypto_pipeline.stream.counted import count_delivered
 from crypto_pipeline.stream.marks import note_published
 from crypto_pipeline.stream.publish import MessagePublisher, Offsets
 from crypto_pipeline.stream.ranges import Span
@@ -33,6 +35,7 @@ def deliver(
     *,
     deadline_seconds: float,
     patience_seconds: float,
+    tally: Tally | None = None,
 ) -> Delivery:
     """Publish what waits until `patience_seconds` are over; one poll has `deadline_seconds`.
 
@@ -43,11 +46,12 @@ def deliver(
     torn: list[str] = []
     offsets: Offsets = {}
     messages = polls = 0
+    tally = tally or Tally()
     try:
         for entry in waiting:
             if polls and time.monotonic() >= until:
                 break
-            tear, sent, spans = _deliver_one(spool, entry, publisher, deadline_seconds)
+            tear, sent, spans = _deliver_one(spool, entry, publisher, deadline_seconds, tally)
             torn += [tear] if tear else []
             messages, polls, offsets = messages + sent, polls + 1, _merge(offsets, spans)
     except (BrokerAwayError, DeliveryError) as error:
@@ -62,10 +66,14 @@ def deliver(
 
 
 def _deliver_one(
-    spool: Spool, entry: Entry, publisher: MessagePublisher, deadline_seconds: float
+    spool: Spool,
+    entry: Entry,
+    publisher: MessagePublisher,
+    deadline_seconds: float,
+    tally: Tally,
 ) -> tuple[str | None, int, Offsets]:
     """Trim last: a kill anywhere before repeats the poll under the same ids."""
-    stored = spool.read(entry)
+    stored_at, stored = entry.stored_at, spool.read(entry)
     if stored.tear:
         log.error(stored.tear)
     published = publisher.publish(stored.messages, deadline_seconds=deadline_seconds)
@@ -75,6 +83,8 @@ def _deliver_one(
         offsets, count = _merge(offsets, closed.offsets), count + closed.count
         note_published(spool.folder, json.loads(stored.final.value))
     spool.trim(entry)
+    sent = stored.messages if stored.final is None else (*stored.messages, stored.final)
+    count_delivered(tally, sent, stored_at=stored_at)
     return stored.tear, count, offsets
 
 

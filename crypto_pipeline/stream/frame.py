@@ -72,6 +72,14 @@ def unpack(content: bytes) -> Unpacked:
     )
 
 
+def promised(start: bytes) -> int:
+    """How many records a file's first bytes promise; 0 where they are no header."""
+    if len(start) < HEAD.size:
+        return 0
+    _, has_final, count, _ = HEAD.unpack_from(start)
+    return count if start[: HEAD.size] == _head(count, has_final=has_final) else 0
+
+
 def _head(count: int, *, has_final: bool) -> bytes:
     """The checksum is over the header with a zero in the checksum's own place."""
     blank = HEAD.pack(MAGIC, has_final, count, 0)

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from crypto_pipeline.contract.poll import Outcome, Purpose
-from crypto_pipeline.contract.topic import CANDLES, POLLS, REJECTED, TICKS
-from crypto_pipeline.errors import BrokerAwayError, DeliveryError, SpoolFullError
+from crypto_pipeline.contract.poll import Outcome
+from crypto_pipeline.errors import BrokerAwayError, DeliveryError
+from crypto_pipeline.observed.ledger import Tally
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.source.clock import Clock, SystemClock, minute_of
 from crypto_pipeline.source.coingecko import reference_symbols
@@ -24,16 +24,14 @@ from crypto_pipeline.source.failover import Feed, Minute, first_open, poll_in_tu
 from crypto_pipeline.source.poll import PollResult, fetch_history
 from crypto_pipeline.source.venue import Venue, oldest_candle
 from crypto_pipeline.source.venues import feeds_for, market_kind
+from crypto_pipeline.stream.counted import count_poll
 from crypto_pipeline.stream.deliver import Delivery, deliver
 from crypto_pipeline.stream.marks import MarkFile
-from crypto_pipeline.stream.publish import MessagePublisher, Offsets, Outgoing
+from crypto_pipeline.stream.publish import MessagePublisher, Offsets
 from crypto_pipeline.stream.spool import Spool
+from crypto_pipeline.stream.store import DEADLINE_SECONDS, PATIENCE_SECONDS, store
 
 log = logging.getLogger(__name__)
-
-DEADLINE_SECONDS = 20.0
-# A backlog that needs longer is finished by the runs that follow.
-PATIENCE_SECONDS = 40.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +67,25 @@ def ingest(
     clock: Clock,
     publisher: MessagePublisher,
     spool: Spool,
+    tally: Tally | None = None,
 ) -> IngestReport:
     """Fetch history if the source has none yet, then the minute, whatever became of history.
 
     `others` are asked in their order when `venue` gives nothing; history is of the one that
     the minute will ask first. `reference` rides along in the minutes of its own interval.
+    What is counted goes into `tally`, which is saved after each step that lasts.
     """
     started, history = time.monotonic(), 0
     open_feed = first_open(feeds_for(settings, (venue, *others)))
     try:
         if open_feed is not None:
             history = ensure_history(
-                settings, venue=open_feed.venue, clock=clock, publisher=publisher, spool=spool
+                settings,
+                venue=open_feed.venue,
+                clock=clock,
+                publisher=publisher,
+                spool=spool,
+                tally=tally,
             )
     except (BrokerAwayError, DeliveryError) as error:
         # The minute goes through the same spool and raises the same again if this goes on.
@@ -93,6 +98,7 @@ def ingest(
         clock=clock,
         publisher=publisher,
         spool=spool,
+        tally=tally,
     )
     return replace(report, history_candles=history, seconds=time.monotonic() - started)
 
@@ -106,10 +112,11 @@ def ingest_minute(
     clock: Clock,
     publisher: MessagePublisher,
     spool: Spool,
+    tally: Tally | None = None,
     deadline_seconds: float = DEADLINE_SECONDS,
 ) -> IngestReport:
     """Poll the current minute once and publish it; BrokerAwayError when it had to stay behind."""
-    started = time.monotonic()
+    started, tally = time.monotonic(), tally or Tally()
     poll_at = minute_of(clock.now())
     feeds = feeds_for(settings, (venue, *others))
     result = None
@@ -118,7 +125,8 @@ def ingest_minute(
         if early > 0:
             clock.sleep(early)
         result = _poll(settings, feeds, reference, clock, poll_at, spool)
-        _store(spool, result, publisher, poll_at=poll_at, purpose="minute")
+        count_poll(tally, result, first=venue.name)
+        store(spool, result, publisher, poll_at=poll_at, purpose="minute", tally=tally)
         # The poll is durable, so the next one compares with it, published already or not.
         for part in (*result.earlier, result):
             if part.ticks:
@@ -128,6 +136,7 @@ def ingest_minute(
         publisher,
         deadline_seconds=deadline_seconds,
         patience_seconds=PATIENCE_SECONDS,
+        tally=tally,
     )
     return _report(poll_at, result, delivery, time.monotonic() - started)
 
@@ -139,6 +148,7 @@ def ensure_history(
     clock: Clock,
     publisher: MessagePublisher,
     spool: Spool,
+    tally: Tally | None = None,
     deadline_seconds: float = 60.0,
 ) -> int:
     """Publish the hours before now once a symbol; gives the number of candles fetched now.
@@ -146,6 +156,7 @@ def ensure_history(
     A fetch that a killed run left in the spool is sent instead of being fetched again. A whole
     venue has no history: it would take hours of budget.
     """
+    tally = tally or Tally()
     (feed,) = feeds_for(settings, (venue,))
     memory = MarkFile(spool.folder, feed.source)
     send = partial(
@@ -154,6 +165,7 @@ def ensure_history(
         publisher,
         deadline_seconds=deadline_seconds,
         patience_seconds=deadline_seconds,
+        tally=tally,
     )
     if settings.history_hours == 0 or settings.is_whole_venue:
         return 0
@@ -177,28 +189,10 @@ def ensure_history(
         clock=clock,
     )
     feed.breaker.note(result.poll.outcome, reason=result.poll.reason, now=SystemClock().now())
-    _store(spool, result, publisher, poll_at=end, purpose="history")
+    count_poll(tally, result)
+    store(spool, result, publisher, poll_at=end, purpose="history", tally=tally)
     send()
     return len(result.candles)
-
-
-def outgoing(result: PollResult) -> tuple[list[Outgoing], Outgoing]:
-    """A poll's messages in the order to send them, and its own record that comes after all.
-
-    Polls of other venues in the same minute go before, each with its record after its facts.
-    """
-    messages = []
-    for part in result.earlier:
-        facts, record = outgoing(part)
-        messages += [*facts, record]
-    groups = ((TICKS, result.ticks), (CANDLES, result.candles), (REJECTED, result.rejected))
-    messages += [
-        Outgoing(topic=topic.name, key=fact.key, value=fact.encode())
-        for topic, facts in groups
-        for fact in facts
-    ]
-    poll = result.poll
-    return messages, Outgoing(topic=POLLS.name, key=poll.key, value=poll.encode())
 
 
 def _is_polled(feeds: Sequence[Feed], spool: Spool, poll_at: datetime) -> bool:
@@ -241,31 +235,6 @@ def _poll(
 
 def _minute_number(moment: datetime) -> int:
     return int(moment.timestamp() // 60)
-
-
-def _store(
-    spool: Spool,
-    result: PollResult,
-    publisher: MessagePublisher,
-    *,
-    poll_at: datetime,
-    purpose: Purpose,
-) -> None:
-    """Append to the spool; when it is full, make room by sending what waits, then once more."""
-    messages, final = outgoing(result)
-    try:
-        spool.append(messages, final, poll_at=poll_at, purpose=purpose)
-    except SpoolFullError as full:
-        try:
-            deliver(
-                spool,
-                publisher,
-                deadline_seconds=DEADLINE_SECONDS,
-                patience_seconds=PATIENCE_SECONDS,
-            )
-        except (BrokerAwayError, DeliveryError) as error:
-            raise full from error
-        spool.append(messages, final, poll_at=poll_at, purpose=purpose)
 
 
 def _report(

@@ -44,6 +44,11 @@ class Entry:
     def purpose(self) -> str:
         return self.path.stem.split("-")[2]
 
+    @property
+    def stored_at(self) -> float:
+        """When the poll came into the spool (a torn one: was last repaired); seconds since 1970."""
+        return self.path.stat().st_mtime
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
@@ -69,7 +74,7 @@ class Spool:
 
     @classmethod
     def open(cls, settings: Settings) -> Spool:
-        return cls(settings.home / "spool", limit_bytes=settings.spool_limit_mb * 1024 * 1024)
+        return cls(spool_folder(settings), limit_bytes=spool_limit_bytes(settings))
 
     def __enter__(self) -> Self:
         return self
@@ -192,6 +197,14 @@ class Spool:
             f"poll of {poll_at:%Y-%m-%d %H:%M} UTC with {count:,} messages is NOT stored and will "
             "be missing. Start Kafka with `make up` to empty it, or raise SPOOL_LIMIT_MB."
         )
+
+
+def spool_folder(settings: Settings) -> Path:
+    return settings.home / "spool"
+
+
+def spool_limit_bytes(settings: Settings) -> int:
+    return settings.spool_limit_mb * 1024 * 1024
 
 
 def _lock(folder: Path, seconds: float) -> IO[bytes]:

@@ -22,6 +22,7 @@ DASHBOARD_MAY = (
     "crypto_pipeline.stream.tail",
     "crypto_pipeline.settings",
     "crypto_pipeline.errors",
+    "crypto_pipeline.observed",
 )
 KAFKA_USERS = {"stream", "embedded"}
 
@@ -108,7 +109,10 @@ FRESH = [
     ("crypto_pipeline.stages", ("dagster", "kafka", "httpx", "streamlit")),
     ("crypto_pipeline.source.poll", ("pyspark", "dagster", "kafka")),
     ("crypto_pipeline.stream.tail", ("pyspark", "dagster", "httpx")),
-    ("crypto_pipeline.definitions", ("streamlit", "supervisor")),
+    ("crypto_pipeline.definitions", ("streamlit", "supervisor", "prometheus_client")),
+    ("crypto_pipeline.observed.ingestion", ("pyspark", "dagster", "starlette", "streamlit")),
+    ("crypto_pipeline.observed.serving", ("pyspark", "dagster", "kafka", "httpx")),
+    ("crypto_pipeline.observed.declared", ("prometheus_client", "kafka", "httpx")),
 ]
 
 

@@ -34,7 +34,8 @@ def test_what_needs_a_service_starts_after_it(settings: Settings) -> None:
         names.append(service.name)
 
     assert names == [
-        *("broker", "spark", "simulator", "code-server", "dagster", "dagster-daemon", "dashboard")
+        *("broker", "spark", "simulator", "code-server", "dagster", "dagster-daemon"),
+        *("dashboard", "metrics"),
     ]
 
 

@@ -22,13 +22,14 @@ from crypto_pipeline.settings import Settings, spark_token
 from crypto_pipeline_tests.embedded.stack import UP_SECONDS, running
 
 MARKS = {
-    "dashboard": "streamlit run",
+    "dashboard": "-m dashboard",
     "broker": "kafka.Kafka",
     "spark": "SparkConnectServer",
     "simulator": "crypto_pipeline.simulator",
     "code-server": "code-server start",
     "dagster": "dagster_webserver",
     "dagster-daemon": "dagster._daemon run",
+    "metrics": "crypto_pipeline.observed",
 }
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -39,6 +40,7 @@ def open_ports(settings: Settings) -> list[int]:
         *(settings.kafka_port, settings.kafka_controller_port, settings.spark_port),
         *(settings.simulator_port, settings.code_server_port),
         *(settings.dagster_port, settings.dashboard_port),
+        *(settings.metrics_port, settings.dashboard_metrics_port),
     ]
     return [port for port in ports if _answers(port)]
 
@@ -87,6 +89,8 @@ def test_up_heals_reports_and_leaves_nothing(make_settings: Callable[..., Settin
                     settings.dashboard_port,
                     settings.simulator_port,
                     settings.code_server_port,
+                    settings.metrics_port,
+                    settings.dashboard_metrics_port,
                 )
                 if is_taken(address, port)
             ]

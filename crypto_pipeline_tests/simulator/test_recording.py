@@ -26,6 +26,15 @@ def write(folder: Path, name: str, *rows: str) -> RecordedMarket:
     return RecordedMarket(folder)
 
 
+def test_health__a_halt_is_well_and_the_end_is_not(tmp_path: Path) -> None:
+    end = START + 120 * MINUTE_MS
+    market = write(tmp_path, "BTC_USDT", f"{START},1,1,1,1,1", f"{end},1,1,1,1,1")
+    for now, status in ((START, 200), (START + 60 * MINUTE_MS, 200), (end + 600_001, 503)):
+        answer = simulator(market, now_ms=now).get("/healthz")
+        assert answer.status_code == status
+    assert "ended at or before 2023-03-17 " in answer.json()["problems"][0]
+
+
 @pytest.fixture
 def folder(shared_data: Path) -> Path:
     return shared_data / "ohlcv_1m" / "binance_spot_2023"

@@ -17,6 +17,7 @@ from crypto_pipeline.errors import SettingsError, TransientMarketError
 from crypto_pipeline.settings import load
 from crypto_pipeline.simulator.start import build_app
 from crypto_pipeline.source.client import MarketClient
+from crypto_pipeline_tests.observed.pages import values
 from crypto_pipeline_tests.source.builders import NO_ENV_FILE, NOW_MS, simulator
 
 KLINES = {"symbol": "BTCUSDT", "interval": "1m"}
@@ -107,6 +108,7 @@ def test_faults__who_asks_before_the_time_is_told_again_and_logged() -> None:
     first = app.get("/api/v3/klines", params=KLINES)
     assert (first.status_code, first.headers["Retry-After"]) == (429, "7")
     assert app.get("/api/v3/time").status_code == 429
+    assert values(app.get("/metrics").text)["simulator_excess_total early binance"] == 1
     log = app.get("/requests/log").json()
     assert [(one["status"], one["is_early"]) for one in log] == [
         (200, False),
@@ -133,6 +135,10 @@ def test_limits__one_request_too_many_is_refused_and_logged(
     assert [one["is_over"] for one in log] == [False] * (asked - 1) + [True]
     assert answers[-1].status_code == status
     assert answers[-1].text != answers[-2].text
+    excess = values(app.get("/metrics").text)
+    assert [n for n in excess if n.startswith("simulator_excess_total over")] == [
+        f"simulator_excess_total over {log[-1]['venue']}"
+    ]
 
 
 def test_faults__spoil_only_the_first_row() -> None:

@@ -54,6 +54,22 @@ def test_get__retries_what_passes(failure: httpx.Response | Exception) -> None:
     assert (len(seen), len(clock.sleeps)) == (3, 2)
 
 
+def test_get__each_request_is_told_with_its_status_and_seconds() -> None:
+    told: list[tuple[str, bool]] = []
+    failures = (httpx.ReadTimeout("late"), httpx.ConnectError("refused"))
+    handler, _ = answers(*failures, httpx.Response(200, text="[]"), httpx.Response(451))
+    asking = MarketClient(
+        "http://venue.test",
+        clock=FakeClock(),
+        transport=httpx.MockTransport(handler),
+        on_request=lambda status, seconds: told.append((status, seconds >= 0)),
+    )
+    asking.get("/api")
+    with pytest.raises(PermanentMarketError):
+        asking.get("/api")
+    assert told == [("timeout", True), ("unreachable", True), ("200", True), ("451", True)]
+
+
 def test_get__gives_up_after_three_attempts() -> None:
     handler, seen = answers(httpx.ConnectError("refused"))
     with pytest.raises(TransientMarketError, match="asked again at the next poll"):

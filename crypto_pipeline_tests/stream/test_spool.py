@@ -15,6 +15,7 @@ from crypto_pipeline.stream import spool as spool_module
 from crypto_pipeline.stream.frame import pack, unpack
 from crypto_pipeline.stream.publish import Outgoing
 from crypto_pipeline.stream.spool import Entry, Spool
+from crypto_pipeline.stream.spool_state import look
 from crypto_pipeline_tests.stream.fakes import START
 
 MESSAGES = st.lists(
@@ -47,6 +48,23 @@ def test_reads_back_what_was_appended(spool: Spool) -> None:
     assert stored.tear is None
     assert entry.poll_at == START
     assert entry.purpose == "history"
+
+
+def test_a_look_from_outside_sees_what_waits_and_needs_no_lock(spool: Spool) -> None:
+    assert look(spool.folder).oldest_stored_at is None
+    add(spool, "late", minutes=1)
+    first = spool.append([message("a"), message("b")], FINAL, poll_at=START)
+    seen = look(spool.folder)
+    assert (seen.polls, seen.messages, seen.bytes) == (2, 5, spool.used_bytes())
+    assert seen.oldest_poll_at == START
+    spool.read(first)
+    first.path.write_bytes(first.path.read_bytes()[:-1])
+    spool.read(first)
+    assert look(spool.folder).torn == 1
+    assert look(spool.folder).messages == 4
+    first.path.write_bytes(b"not a header at all")
+    assert look(spool.folder).messages == 2
+    assert look(spool.folder / "absent").polls == 0
 
 
 def test_oldest_poll_first_whatever_the_order_of_appending(spool: Spool) -> None:
