@@ -37,9 +37,7 @@ DEFAULT_SYMBOLS = (
     "SHIB-USDT,PEPE-USDT"
 )
 COINGECKO = "coingecko"
-UNDECIDED = (
-    "MARKET is not decided yet. Start `make up`, or set MARKET to live, simulated or recorded."
-)
+UNDECIDED = "MARKET is not decided yet: start `make up`, or set it (live, simulated, recorded)."
 COINGECKO_URLS = {"demo": "https://api.coingecko.com", "pro": "https://pro-api.coingecko.com"}
 
 

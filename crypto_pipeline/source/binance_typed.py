@@ -69,7 +69,7 @@ def usual_tick(record: bytes, *, origin: Origin, names: Mapping[str, str]) -> Ti
         or (bid > ask and ask)
         or not EARLIEST_MS <= row.closeTime <= LATEST_MS
         or not -WHOLE_LIMIT < row.lastId < WHOLE_LIMIT
-        or not -WHOLE_LIMIT < row.count < WHOLE_LIMIT
+        or not 0 <= row.count < WHOLE_LIMIT
     ):
         return None
     return Tick(

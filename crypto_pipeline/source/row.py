@@ -88,6 +88,13 @@ def whole_field(row: Mapping[Any, Any], name: Any) -> int:
     return int(text)
 
 
+def count_field(row: Mapping[Any, Any], name: Any) -> int:
+    number = whole_field(row, name)
+    if number < 0:
+        raise RowError("not_positive", f"{name} is {number}")
+    return number
+
+
 def time_field(row: Mapping[Any, Any], name: Any) -> datetime:
     """Epoch milliseconds to UTC."""
     number = whole_field(row, name)
