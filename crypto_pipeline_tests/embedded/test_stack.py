@@ -78,7 +78,7 @@ def test_up_heals_reports_and_leaves_nothing(make_settings: Callable[..., Settin
     settings = make_settings()
     with running(settings) as up:
         up.wait_for("Ctrl-C stops all")
-        assert len(open_ports(settings)) == 7
+        assert len(open_ports(settings)) == 9
         for address in other_addresses():
             assert not [
                 port
@@ -89,6 +89,8 @@ def test_up_heals_reports_and_leaves_nothing(make_settings: Callable[..., Settin
                     settings.dashboard_port,
                     settings.simulator_port,
                     settings.code_server_port,
+                    settings.metrics_port,
+                    settings.dashboard_metrics_port,
                     settings.metrics_port,
                     settings.dashboard_metrics_port,
                 )
