@@ -100,7 +100,9 @@ def draw_symbol() -> None:
     known = frames.instruments(view.kept, now)
     if not known:
         return
-    choose_symbol(known)
+    notice = st.container()  # a place that stays, as above
+    with notice:
+        choose_symbol(known)
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     symbols = sorted(one.symbol for one in known)
     chosen = left.selectbox(
@@ -172,14 +174,15 @@ def draw_pipeline() -> None:
     view, now = feed.current_feed().snapshot(), datetime.now(UTC)
     st.subheader("Pipeline", anchor=False)
     stages, polls = frames.pipeline_table(view.kept, now), frames.poll_table(view.kept, now)
+    first, second, books = (st.container() for _ in range(3))
     if stages.empty:
-        st.caption("No stage has reported yet (topic pipeline.status).")
+        first.caption("No stage has reported yet (topic pipeline.status).")
     else:
-        st.dataframe(stages, key="stages", hide_index=True)
+        first.dataframe(stages, key="stages", hide_index=True)
     if not polls.empty:
-        st.dataframe(polls, key="polls", hide_index=True)
+        second.dataframe(polls, key="polls", hide_index=True)
     shed = sum(view.kept.shed.values())
-    st.caption(
+    books.caption(
         f"{view.tail.records:,} records read, {view.tail.malformed:,} malformed, {shed:,} shed; "
         f"buffers hold {view.kept.bytes / 1e6:.1f} MB."
     )

@@ -113,6 +113,29 @@ def test_an_asked_symbol_that_comes_late_is_shown_when_it_comes(open_page, now, 
     assert page.selectbox(key="symbol").value == "ADA-USDT"
 
 
+def places(block, kind, path=()):
+    """Where elements of a kind stand in the page: the numbers of their blocks, outermost first."""
+    for number, child in block.children.items():
+        if child.type == kind:
+            yield (*path, number)
+        elif hasattr(child, "children"):
+            yield from places(child, kind, (*path, number))
+
+
+# An element that moves is on the screen twice until the run has ended.
+@pytest.mark.parametrize("kind", ["plotly_chart", "selectbox"])
+def test_what_is_drawn_stays_in_its_place_when_a_notice_goes(open_page, now, monkeypatch, kind):
+    market = whole_market(now)
+    page = open_page(make_feed(*market, now=now), symbol="LATE-USDT")
+    before = list(places(page.main, kind))
+    late = make_feed(*market, tick("LATE-USDT", at=now), now=now)
+    monkeypatch.setattr(feed_module, "current_feed", lambda: late)
+    page.run()
+    assert page.selectbox(key="symbol").value == "LATE-USDT"
+    assert before
+    assert list(places(page.main, kind)) == before
+
+
 def test_a_wrong_symbol_in_the_address_is_told(open_page, now):
     page = open_page(make_feed(*whole_market(now), now=now), symbol="<img>")
     assert r"asks for \<img\>" in page.info[0].value
