@@ -20,7 +20,6 @@ from crypto_pipeline.lake.commit import Write, commit
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.log import CommitRecord
 from crypto_pipeline.lake.table import Table
-from crypto_pipeline.raw.schema import RECORDS
 from crypto_pipeline.stage import Stage, StageInput
 
 if TYPE_CHECKING:
@@ -263,14 +262,6 @@ def summary_of(table: Table, rows: Sequence[Row]) -> list[Any]:
     """Number of rows, first and last fact time in epoch seconds, as a commit says it."""
     times = [row[table.fact_column].timestamp() for row in rows]
     return [len(rows), min(times, default=None), max(times, default=None)]
-
-
-def put_raw(
-    lake: Lake, stage: Stage, *facts: Tick | Candle | PollRecord | Rejected, batch: int = 1
-) -> None:
-    """Commit facts to raw/records under offsets that no other batch has."""
-    rows = [{**row, "offset": row["offset"] + 10_000 * batch} for row in raw_rows(*facts)]
-    put(lake, stage, {RECORDS: rows}, batch=batch)
 
 
 def day_of(moment: datetime) -> date:

@@ -12,12 +12,19 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.loopback.sitecustomize import LeftLoopbackError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from crypto_pipeline.lake.location import Lake
+    from crypto_pipeline.run_stage import StageRunner
 
 __all__ = ["LeftLoopbackError"]
 
@@ -115,8 +122,28 @@ def spark(servers: Settings) -> Iterator[object]:
 
 
 @pytest.fixture
-def lake(spark: object, tmp_path: Path) -> object:
+def lake(spark: SparkSession, tmp_path: Path) -> Lake:
     """An empty lake in a folder of its own."""
     from crypto_pipeline.lake.location import Lake
 
-    return Lake(spark=spark, root=str(tmp_path / "lake"), market="simulated")  # type: ignore[arg-type]
+    return Lake(spark=spark, root=str(tmp_path / "lake"), market="simulated")
+
+
+@pytest.fixture
+def runner(lake: Lake, servers: Settings) -> StageRunner:
+    """Reads from where the topics end now: the broker is shared with other tests."""
+    from crypto_pipeline.run_stage import StageRunner
+    from crypto_pipeline.stages import RAW
+    from crypto_pipeline.stream.ranges import read_ends
+    from crypto_pipeline_tests.builders import poll
+    from crypto_pipeline_tests.topics import NAMES, clipped, send
+
+    begin = read_ends(servers, NAMES)
+    send(servers, poll())
+    seen = StageRunner(
+        lake=lake,
+        read_ends=lambda: clipped(read_ends(servers, NAMES), begin),
+        kafka_options={"kafka.bootstrap.servers": servers.kafka_address},
+    )
+    assert seen.run(RAW).rows_in == 1
+    return seen

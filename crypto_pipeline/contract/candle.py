@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import msgspec
@@ -19,6 +19,9 @@ from crypto_pipeline.contract.message import (
     shared_time,
 )
 from crypto_pipeline.contract.tick import plain
+
+# All digits of a DECIMAL(38,18); the default of 28 gives two revisions one id.
+EXACT = Context(prec=38)
 
 
 # Made by the thousand: a Struct is built in a third of a dataclass's time.
@@ -50,7 +53,7 @@ class Candle(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def id(self) -> str:
         numbers = (self.open, self.high, self.low, self.close, self.volume)
-        values = [str(plain(number.normalize())) for number in numbers]
+        values = [str(plain(number.normalize(EXACT))) for number in numbers]
         return fact_id("candle", self.source, self.symbol, format_time(self.open_at), *values)
 
     @property

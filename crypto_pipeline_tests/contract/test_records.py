@@ -176,3 +176,10 @@ def test_records_of_before_the_later_fields_still_fit() -> None:
 def test_letters_of_any_alphabet_survive() -> None:
     word = "\u5e01\u5b89 \U0001f680"
     assert json.loads(rejected(body=word).encode())["body"] == word
+
+
+def test_a_revision_in_the_last_digit_has_an_id_of_its_own() -> None:
+    first, second = (
+        candle(high=Decimal(f"12345678901234567890.12345678901234567{digit}")) for digit in (1, 2)
+    )
+    assert first.id != second.id

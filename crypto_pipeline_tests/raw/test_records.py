@@ -6,10 +6,6 @@ import pytest
 from deltalake import DeltaTable
 
 from crypto_pipeline import run_stage
-from crypto_pipeline.contract import topic
-from crypto_pipeline.contract.candle import Candle
-from crypto_pipeline.contract.poll import PollRecord
-from crypto_pipeline.contract.tick import Tick
 from crypto_pipeline.errors import TopicChangedError
 from crypto_pipeline.lake.commit import Write, commit
 from crypto_pipeline.lake.location import Lake
@@ -17,62 +13,17 @@ from crypto_pipeline.lake.log import CommitRecord
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import BRONZE, RAW, SILVER
-from crypto_pipeline.stream.publish import Outgoing, Publisher
-from crypto_pipeline.stream.ranges import TopicEnds, read_ends
-from crypto_pipeline.stream.topics import open_ready_producer
+from crypto_pipeline.stream.ranges import TopicEnds
 from crypto_pipeline_tests.builders import ETH, candle, poll, tick
+from crypto_pipeline_tests.topics import send
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration]
 
-NAMES = [topic.TICKS.name, topic.CANDLES.name, topic.POLLS.name, topic.REJECTED.name]
 GARBAGE = b"\xff\x00 not json"
 
 
 class Killed(BaseException):
     """The worker ends here; nothing in the package may catch it."""
-
-
-def send(settings: Settings, *facts: Tick | Candle | PollRecord | bytes) -> None:
-    names = {Tick: topic.TICKS, Candle: topic.CANDLES, PollRecord: topic.POLLS}
-    with Publisher(settings, connect=open_ready_producer) as publisher:
-        publisher.publish(
-            [
-                Outgoing(topic=topic.TICKS.name, key=b"k", value=fact)
-                if isinstance(fact, bytes)
-                else Outgoing(topic=names[type(fact)].name, key=fact.key, value=fact.encode())
-                for fact in facts
-            ],
-            deadline_seconds=20,
-        )
-
-
-@pytest.fixture
-def runner(lake: Lake, servers: Settings) -> StageRunner:
-    """Reads from where the topics end now: the broker is shared with other tests."""
-    begin = read_ends(servers, NAMES)
-    send(servers, poll())
-    seen = StageRunner(
-        lake=lake,
-        read_ends=lambda: clipped(read_ends(servers, NAMES), begin),
-        kafka_options={"kafka.bootstrap.servers": servers.kafka_address},
-    )
-    assert seen.run(RAW).rows_in == 1
-    return seen
-
-
-def clipped(ends: TopicEnds, begin: TopicEnds) -> TopicEnds:
-    """The topics as if everything before `begin` had been removed by retention."""
-    topics = {
-        name: type(spec)(
-            topic_id=spec.topic_id,
-            partitions={
-                number: type(span)(begin.topics[name].partitions[number].end, span.end)
-                for number, span in spec.partitions.items()
-            },
-        )
-        for name, spec in ends.topics.items()
-    }
-    return TopicEnds(cluster_id=ends.cluster_id, topics=topics)
 
 
 def rows(lake: Lake, key: str) -> list[dict[str, object]]:

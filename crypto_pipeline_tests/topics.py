@@ -1,0 +1,43 @@
+"""Topics of the shared broker: what a test sends, and where its own part of them begins."""
+
+from __future__ import annotations
+
+from crypto_pipeline.contract import topic
+from crypto_pipeline.contract.candle import Candle
+from crypto_pipeline.contract.poll import PollRecord
+from crypto_pipeline.contract.tick import Tick
+from crypto_pipeline.settings import Settings
+from crypto_pipeline.stream.publish import Outgoing, Publisher
+from crypto_pipeline.stream.ranges import TopicEnds
+from crypto_pipeline.stream.topics import open_ready_producer
+
+NAMES = [topic.TICKS.name, topic.CANDLES.name, topic.POLLS.name, topic.REJECTED.name]
+
+
+def send(settings: Settings, *facts: Tick | Candle | PollRecord | bytes) -> None:
+    names = {Tick: topic.TICKS, Candle: topic.CANDLES, PollRecord: topic.POLLS}
+    with Publisher(settings, connect=open_ready_producer) as publisher:
+        publisher.publish(
+            [
+                Outgoing(topic=topic.TICKS.name, key=b"k", value=fact)
+                if isinstance(fact, bytes)
+                else Outgoing(topic=names[type(fact)].name, key=fact.key, value=fact.encode())
+                for fact in facts
+            ],
+            deadline_seconds=20,
+        )
+
+
+def clipped(ends: TopicEnds, begin: TopicEnds) -> TopicEnds:
+    """The topics as if everything before `begin` had been removed by retention."""
+    topics = {
+        name: type(spec)(
+            topic_id=spec.topic_id,
+            partitions={
+                number: type(span)(begin.topics[name].partitions[number].end, span.end)
+                for number, span in spec.partitions.items()
+            },
+        )
+        for name, spec in ends.topics.items()
+    }
+    return TopicEnds(cluster_id=ends.cluster_id, topics=topics)
