@@ -7,13 +7,16 @@ Since 3.0 a client's constructor asks the broker for its version, so opening one
 from __future__ import annotations
 
 import socket
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.cluster import ClusterMetadata
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
+from kafka.partitioner.abc import Partitioner
 
 from crypto_pipeline.errors import BrokerAwayError, StreamError
 from crypto_pipeline.settings import Settings
@@ -65,7 +68,26 @@ def producer_config(settings: Settings) -> dict[str, Any]:
         "max_block_ms": 8_000,
         "delivery_timeout_ms": 12_000,
         "allow_auto_create_topics": False,
+        "partitioner": KeyChecksum(),
     }
+
+
+class KeyChecksum(Partitioner):  # type: ignore[misc]
+    """One key, one partition, as librdkafka's `consistent` has it: CRC-32 modulo partitions.
+
+    kafka-python's own hash is the Java client's, in Python: a fifth of the time of a send.
+    """
+
+    def partition(
+        self,
+        topic: str,
+        key: object,
+        serialized_key: bytes,
+        value: object,
+        serialized_value: bytes | None,
+        cluster: ClusterMetadata,
+    ) -> int:
+        return zlib.crc32(serialized_key) % len(cluster.partitions_for_topic(topic))
 
 
 def open_admin(settings: Settings) -> KafkaAdminClient:

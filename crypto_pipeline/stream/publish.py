@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import msgspec
 from kafka import KafkaProducer
 from kafka.errors import (
     ClusterAuthorizationFailedError,
@@ -43,8 +44,8 @@ PERMANENT = (
 Offsets = Mapping[str, Mapping[int, Span]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+# Made by the thousand: a Struct is built in a third of a dataclass's time.
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message as it will lie on its topic."""
 
     topic: str

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from crypto_pipeline.contract.message import format_time
 from crypto_pipeline.contract.poll import Rejected
 from crypto_pipeline.contract.tick import Tick
 from crypto_pipeline.errors import BrokerAwayError, SpoolFullError
@@ -114,24 +115,28 @@ def test_a_full_spool_stops_alarms_and_says_what_is_missing(
 ) -> None:
     world = World(settings_for(tmp_path, SPOOL_LIMIT_MB="1", SYMBOLS=MANY))
     world.publisher.is_away = True
-    for _ in range(2):
+    with pytest.raises(BrokerAwayError):
+        world.minute()
+    kept = 1
+    while world.numbers()["spool_bytes"] * (kept + 1) / kept < 1 << 20:
         with pytest.raises(BrokerAwayError):
             world.minute()
-    kept = world.numbers()["spool_messages"]
+        kept += 1
+    messages, lost = world.numbers()["spool_messages"], START + kept * MINUTE
     with (
         caplog.at_level(logging.ERROR),
-        pytest.raises(SpoolFullError, match="10:07 UTC with 700 messages is NOT stored"),
+        pytest.raises(SpoolFullError, match=f"{lost:%H:%M} UTC with 700 messages is NOT stored"),
     ):
         world.minute()
     assert "NOT stored and will be missing" in caplog.text
 
     found, health = world.numbers(), world.seen().health()
-    assert (found["spool_full"], found["polls_lost_total"], found["spool_polls"]) == (1, 1, 2)
-    assert found["spool_messages"] == kept
+    assert (found["spool_full"], found["polls_lost_total"], found["spool_polls"]) == (1, 1, kept)
+    assert found["spool_messages"] == messages
     assert health.status == 503
     assert "The spool refused the newest poll" in health.problems[0]
     assert "raise SPOOL_LIMIT_MB" in health.problems[0]
-    missing = {"minutes": 1, "newest": ["2026-11-23T10:07:00.000000Z"]}
+    missing = {"minutes": 1, "newest": [format_time(lost)]}
     assert health.content()["missing"] == missing
 
     world.publisher.is_away = False
@@ -141,11 +146,11 @@ def test_a_full_spool_stops_alarms_and_says_what_is_missing(
     assert health.status == 200
     assert health.content()["missing"] == missing
     polled = {poll["poll_at"] for poll in world.publisher.payloads("market.polls")}
-    assert polled == {f"2026-11-23T10:0{minute}:00.000000Z" for minute in (5, 6, 8)}
+    assert polled == {format_time(START + n * MINUTE) for n in range(kept + 2) if n != kept}
 
 
 def test_history_that_does_not_fit_alarms_and_no_minute_is_missing(tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, SPOOL_LIMIT_MB="1", HISTORY_HOURS="48")
+    settings = settings_for(tmp_path, SPOOL_LIMIT_MB="1", HISTORY_HOURS="168")
     world, tally = World(settings), Tally.open(settings)
     with Spool.open(settings) as spool, pytest.raises(SpoolFullError):
         ensure_history(

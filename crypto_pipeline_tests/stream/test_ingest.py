@@ -132,10 +132,11 @@ def test_a_minute_that_waits_is_sent_and_not_polled_again(world: World) -> None:
 
 
 def test_a_full_spool_is_emptied_first_when_the_broker_is_back(world: World) -> None:
-    world.limit_bytes = 4_000
     world.publisher.is_away = True
     with pytest.raises(BrokerAwayError):
         world.minute()
+    with world.spool() as spool:
+        world.limit_bytes = spool.used_bytes() * 3 // 2
     world.clock.time += MINUTE
     with pytest.raises(SpoolFullError, match="10:06 UTC with 4 messages is NOT stored"):
         world.minute()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import errno
+import random
+import string
 import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
@@ -28,6 +30,11 @@ FINAL = Outgoing(topic="market.polls", key=b"k", value=b"the poll")
 
 def message(text: str) -> Outgoing:
     return Outgoing(topic="market.ticks", key=b"k", value=text.encode())
+
+
+def noise(size: int) -> str:
+    """Text that does not get much smaller."""
+    return "".join(random.Random(size).choices(string.printable, k=size))
 
 
 @pytest.fixture
@@ -84,12 +91,12 @@ def test_trim_forgets_one_poll_and_may_be_repeated(spool: Spool) -> None:
 
 
 def test_a_full_spool_refuses_and_keeps_what_it_holds(spool: Spool) -> None:
-    kept = add(spool, "x" * 6_000)
+    kept = add(spool, noise(9_000))
     with pytest.raises(SpoolFullError, match=r"1 polls wait since 2026-11-23 10:05 .* 10:06 UTC "):
-        add(spool, "y" * 6_000, minutes=1)
+        add(spool, noise(9_000), minutes=1)
     assert spool.pending() == [kept]
     spool.trim(kept)
-    add(spool, "y" * 6_000, minutes=1)
+    add(spool, noise(9_000), minutes=1)
 
 
 def test_a_full_disk_is_a_full_spool(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +137,7 @@ def test_a_repair_that_was_killed_starts_again_from_the_original(spool: Spool) -
 def test_two_tears_of_one_poll_are_both_kept(spool: Spool) -> None:
     entry = spool.append([message("a"), message("b")], FINAL, poll_at=START)
     spool.read(entry)
-    for left in (2, 1):
+    for left in (2, 0):  # the poll's own record, then the block of facts
         entry.path.write_bytes(entry.path.read_bytes()[:-1])
         stored = spool.read(entry)
         assert len(stored.messages) == left
@@ -142,7 +149,7 @@ def test_two_tears_of_one_poll_are_both_kept(spool: Spool) -> None:
 
 @given(messages=MESSAGES)
 def test_a_cut_at_any_byte_leaves_whole_records_and_is_said(messages: list[Outgoing]) -> None:
-    content = pack(messages, has_final=True)
+    content = pack(messages, has_final=True, block=1)
     assert unpack(content).messages == tuple(messages)
     assert unpack(content).fault is None
     counts = set()
@@ -153,6 +160,24 @@ def test_a_cut_at_any_byte_leaves_whole_records_and_is_said(messages: list[Outgo
         assert found.messages == tuple(messages[: len(found.messages)])
         counts.add(len(found.messages))
     assert counts == set(range(len(messages)))
+
+
+@given(messages=MESSAGES, has_final=st.booleans(), block=st.integers(1, 7))
+def test_blocks_of_any_size_hold_every_record_in_order(
+    messages: list[Outgoing], has_final: bool, block: int
+) -> None:
+    found = unpack(pack(messages, has_final=has_final, block=block))
+    assert found.fault is None
+    assert found.messages == tuple(messages)
+    assert found.has_final == has_final
+
+
+def test_a_cut_loses_no_more_than_its_block_and_the_polls_own_record() -> None:
+    facts = [message(str(n)) for n in range(10)]
+    content = pack([*facts, FINAL], has_final=True, block=4)
+    assert unpack(content[:-1]).messages == tuple(facts)
+    last_block = len(pack([FINAL], has_final=True)) - len(pack([], has_final=False))
+    assert unpack(content[: -last_block - 1]).messages == tuple(facts[:8])
 
 
 def test_bytes_after_the_last_record_are_said_and_all_records_stay() -> None:
@@ -166,7 +191,8 @@ def test_bytes_after_the_last_record_are_said_and_all_records_stay() -> None:
 def test_any_changed_byte_leaves_a_prefix_and_is_said(
     messages: list[Outgoing], data: st.DataObject
 ) -> None:
-    content = bytearray(pack(messages, has_final=True))
+    block = data.draw(st.integers(1, 7))
+    content = bytearray(pack(messages, has_final=True, block=block))
     place = data.draw(st.integers(0, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
     found = unpack(bytes(content))
@@ -178,7 +204,7 @@ def test_any_changed_byte_leaves_a_prefix_and_is_said(
 def test_a_tail_of_zeros_is_not_taken_for_records(
     messages: list[Outgoing], data: st.DataObject
 ) -> None:
-    content = pack(messages, has_final=True)
+    content = pack(messages, has_final=True, block=data.draw(st.integers(1, 7)))
     place = data.draw(st.integers(0, len(content) - 1))
     zeroed = content[:place] + bytes(len(content) - place)
     found = unpack(zeroed)
