@@ -11,8 +11,8 @@ from rich.table import Table as Grid
 
 from crypto_pipeline.gold.publication import plain_text
 from crypto_pipeline.pipeline import Pipeline, open_pipeline
-from crypto_pipeline.run_stage import StageRun
 from crypto_pipeline.settings import Settings
+from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline.stages import CANDLES, PREDICTIONS, STAGES
 from crypto_pipeline.stream.ingest import IngestReport
 

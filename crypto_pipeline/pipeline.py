@@ -16,9 +16,10 @@ from crypto_pipeline.predictions.publication import forecast_records
 from crypto_pipeline.predictions.schema import FORECASTS
 from crypto_pipeline.predictions.training import Training, train
 from crypto_pipeline.publication import Position, Publication, Screen, open_screen
-from crypto_pipeline.run_stage import StageRun, StageRunner
+from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import UNDECIDED, Settings
 from crypto_pipeline.stage import Stage
+from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline.stages import STAGES, SUMMARY, VOLATILITY
 from crypto_pipeline.stream.ranges import read_ends
 

@@ -21,8 +21,8 @@ from crypto_pipeline.contract.message import (
     format_optional_time,
     format_time,
 )
-from crypto_pipeline.run_stage import StageRun
 from crypto_pipeline.settings import Settings
+from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline.stream.newest import newest_record
 from crypto_pipeline.stream.publish import MessagePublisher, Outgoing, Publisher
 

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from crypto_pipeline.books import Counts, check_books
 from crypto_pipeline.errors import BooksError
-from crypto_pipeline.run_stage import Counts, StageRun, check_books, topic_rows, totals
+from crypto_pipeline.planned_input import topic_rows, totals
 from crypto_pipeline.stage import StageResult
+from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline.stages import BRONZE
 
 EQUATIONS = {

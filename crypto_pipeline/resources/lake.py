@@ -14,8 +14,8 @@ from crypto_pipeline.lake.table import Table
 from crypto_pipeline.pipeline import Pipeline, open_pipeline
 from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.publication import Publication
-from crypto_pipeline.run_stage import StageRun
 from crypto_pipeline.stage import Stage
+from crypto_pipeline.stage_run import StageRun
 
 BOOKS_CHECK = "books_balance"
 

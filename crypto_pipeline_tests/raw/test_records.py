@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from deltalake import DeltaTable
 
-from crypto_pipeline import run_stage
+from crypto_pipeline import stage_commit
 from crypto_pipeline.errors import TopicChangedError
 from crypto_pipeline.lake.commit import Write, commit
 from crypto_pipeline.lake.location import Lake
@@ -40,7 +40,7 @@ def no_later_commit(monkeypatch: pytest.MonkeyPatch, *, allowed: int) -> None:
         left[0] -= 1
         return commit(write, record)
 
-    monkeypatch.setattr(run_stage, "commit", commit_or_die)
+    monkeypatch.setattr(stage_commit, "commit", commit_or_die)
 
 
 def test_raw_has_every_record_once_with_its_bytes(runner: StageRunner, servers: Settings) -> None:
@@ -112,7 +112,7 @@ def test_a_worker_that_dies_after_the_commit_does_not_write_twice(
         raise Killed
 
     send(servers, tick(), tick(symbol=ETH))
-    monkeypatch.setattr(run_stage, "commit", commit_and_die)
+    monkeypatch.setattr(stage_commit, "commit", commit_and_die)
     with pytest.raises(Killed):
         runner.run(RAW)
     monkeypatch.undo()
@@ -132,7 +132,7 @@ def test_an_attempt_that_another_overtook_takes_the_others_commit_for_the_truth(
         assert runner.run(RAW).rows_in == 2
         return commit(write, record)
 
-    monkeypatch.setattr(run_stage, "commit", overtaken)
+    monkeypatch.setattr(stage_commit, "commit", overtaken)
     assert runner.run(RAW).is_empty
     assert len(rows(runner.lake, "raw/records")) == 3
     assert runner.run(RAW).is_empty

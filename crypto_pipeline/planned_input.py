@@ -1,0 +1,151 @@
+"""A planned range → what a stage is given: its new rows, what earlier batches wrote, its clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from crypto_pipeline.lake import log
+from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.lake.table import Table
+from crypto_pipeline.plan import Plan
+from crypto_pipeline.stage import Known, Stage, StageInput
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+KafkaOptions = Mapping[str, str]
+Clock = Callable[[], datetime]
+
+
+def read_plan(
+    lake: Lake, stage: Stage, plan: Plan, *, kafka_options: KafkaOptions, now: Clock
+) -> tuple[StageInput, int]:
+    """The stage's input over the planned range, and how many rows it has.
+
+    What is found out here and must be the same in a retry (the clock, the rows and facts of the
+    range) is noted in the plan's ranges, which go into the commit.
+    """
+    epoch = 0
+    before: dict[str, datetime] = {}
+    if stage.topics:
+        new = {"kafka": _read_topics(lake, plan, kafka_options)}
+        epoch = int(plan.ranges["kafka"]["epoch"])
+        rows_in, span = topic_rows(plan.ranges), None
+    else:
+        batches = plan.ranges["batches"]
+        new = {
+            table.key: lake.increment(table, after=batches["after"], to=batches["to"])
+            for table in stage.reads
+        }
+        # What the range holds stays with it, so that the next one knows how far this came.
+        if any(table.key not in batches.get("rows", {}) for table in stage.reads):
+            batches["rows"] = profile(new, stage.reads)
+        rows_in, span = totals(batches["rows"].values())
+        before = {key: _utc(at) for key, at in batches.get("before", {}).items()}
+    pinned = plan.ranges["pinned"].setdefault("now", now().isoformat())
+    given = StageInput(
+        market=lake.market,
+        batch=plan.batch,
+        epoch=epoch,
+        now=datetime.fromisoformat(pinned),
+        new=new,
+        known=_known(lake, stage, plan),
+        span=span,
+        before=before,
+    )
+    return given, rows_in
+
+
+def _known(lake: Lake, stage: Stage, plan: Plan) -> Known:
+    def known(
+        table: Table, *, since: datetime | None = None, until: datetime | None = None
+    ) -> DataFrame:
+        if log.open_table(lake.path(table)) is None:
+            lake.ensure(table)
+        frame = lake.read(table, since=since, until=until)
+        return _as_planned(stage, plan, table, frame)
+
+    return known
+
+
+def _read_topics(lake: Lake, plan: Plan, kafka_options: KafkaOptions) -> DataFrame:
+    topics = plan.ranges["kafka"]["topics"]
+    # An empty partition costs a task and its consumer, so it is not asked.
+    wanted = {
+        name: {n: span for n, span in topic["partitions"].items() if span[1] > span[0]}
+        for name, topic in topics.items()
+    }
+    wanted = {name: parts for name, parts in wanted.items() if parts}
+
+    def offsets(side: int) -> str:
+        return json.dumps(
+            {name: {n: span[side] for n, span in parts.items()} for name, parts in wanted.items()}
+        )
+
+    assigned = {name: [int(n) for n in parts] for name, parts in wanted.items()}
+    return (
+        lake.spark.read.format("kafka")
+        .options(**kafka_options)
+        .option("assign", json.dumps(assigned))
+        .option("startingOffsets", offsets(0))
+        .option("endingOffsets", offsets(1))
+        .option("includeHeaders", "true")
+        .option("failOnDataLoss", "true")
+        .load()
+    )
+
+
+def profile(
+    new: Mapping[str, DataFrame], tables: tuple[Table, ...]
+) -> dict[str, tuple[int, float | None, float | None]]:
+    """Rows of the range by table, and the first and last instant that they are about."""
+    parts = [
+        new[table.key].agg(
+            F.lit(table.key).alias("key"),
+            F.count("*").alias("n"),
+            F.min(table.fact_column).cast("double").alias("first"),
+            F.max(table.fact_column).cast("double").alias("last"),
+        )
+        for table in tables
+    ]
+    rows = reduce(lambda a, b: a.unionByName(b), parts).collect()
+    return {row["key"]: (row["n"], row["first"], row["last"]) for row in rows}
+
+
+def totals(
+    parts: Iterable[Sequence[Any]],
+) -> tuple[int, tuple[datetime, datetime] | None]:
+    """Add up (rows, first, last) of several tables; times are epoch seconds."""
+    known = list(parts)
+    firsts = [first for _, first, _ in known if first is not None]
+    lasts = [last for _, _, last in known if last is not None]
+    total = sum(int(n) for n, _, _ in known)
+    return total, (_utc(min(firsts)), _utc(max(lasts))) if firsts else None
+
+
+def topic_rows(ranges: Mapping[str, Any]) -> int:
+    """Rows of a range of offsets; true for topics that are never compacted."""
+    return sum(
+        end - start
+        for topic in ranges["kafka"]["topics"].values()
+        for start, end in topic["partitions"].values()
+    )
+
+
+def _as_planned(stage: Stage, plan: Plan, table: Table, frame: DataFrame) -> DataFrame:
+    """Own rows of this batch, left by a dead attempt, are unseen; inputs end with the range."""
+    if table in stage.outputs:
+        return frame.where(F.col("batch") < F.lit(plan.batch))
+    if table in stage.reads:
+        return frame.where(F.col("batch") <= F.lit(plan.ranges["batches"]["to"]))
+    return frame
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, tz=UTC)
