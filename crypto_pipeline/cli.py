@@ -1,4 +1,4 @@
-"""The command line: `crypto-pipeline up`, `once`, `backfill`."""
+"""The command line: each command is a few lines here and lives beside what it is about."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import get_args
 
 import click
@@ -81,6 +82,19 @@ def backfill(
         )
 
     _exit_with(run, traceback=traceback)
+
+
+@cli.command()
+@click.option("--write", is_flag=True, help="Write the page instead of printing it.")
+@click.option("--file", default="docs/data-dictionary.md", type=click.Path(path_type=Path))
+def dictionary(write: bool, file: Path) -> None:
+    """Print the data dictionary: every table and column, as the schemas say it."""
+    from crypto_pipeline.data_dictionary import page
+
+    if write:
+        file.write_text(page())
+    else:
+        click.echo(page(), nl=False)
 
 
 def _exit_with(action: Callable[[Settings, Console], int], *, traceback: bool) -> None:

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from crypto_pipeline.contract.message import MarketKind
 from crypto_pipeline.errors import ForeignMarketError, SchemaDriftError
 from crypto_pipeline.lake import log
-from crypto_pipeline.lake.table import PROPERTIES, Table
+from crypto_pipeline.lake.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -103,7 +103,7 @@ def _create_statement(table: Table, *, path: str, market: MarketKind) -> str:
         f"`{f.name}` {f.dataType.simpleString()} COMMENT '{_quoted(f.metadata['comment'])}'"
         for f in table.schema.fields
     )
-    properties = {**PROPERTIES, MARKET_PROPERTY: market, ENGINE_PROPERTY: ENGINE}
+    properties = {**table.properties, MARKET_PROPERTY: market, ENGINE_PROPERTY: ENGINE}
     pairs = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
     partition = f"PARTITIONED BY ({', '.join(table.partition_by)})" if table.partition_by else ""
     return (

@@ -31,6 +31,8 @@ PROPERTIES = {
     "delta.minWriterVersion": "2",
     "delta.checkpointInterval": "50",
     "delta.logRetentionDuration": "interval 7 days",
+    # Nothing of ours reads an older version for longer than a cycle's retries.
+    "delta.deletedFileRetentionDuration": "interval 2 days",
 }
 
 
@@ -54,6 +56,16 @@ class Table:
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(self.schema.fieldNames())
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Properties of the Delta table.
+
+        Statistics are kept of the columns that ranges ask for. Delta's own choice, the first 32,
+        leaves `batch` out where a table is wider, and each increment would read every file.
+        """
+        asked = [name for name in (self.fact_column, "batch") if name in self.columns]
+        return {**PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(asked)}
 
 
 def column(name: str, kind: DataType, comment: str, *, required: bool = False) -> StructField:
