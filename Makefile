@@ -1,6 +1,6 @@
 # The commands of this project; `make` alone lists them. Works with GNU make 3.81 (macOS) too.
 PYTHON := .venv/bin/python
-PLAIN := not spark and not integration and not browser
+PLAIN := not spark and not integration and not browser and not helm
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up once check test prove clean jars

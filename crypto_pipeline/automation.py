@@ -99,7 +99,8 @@ def every_minute(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.Sk
 def completed_polls(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Start a cycle when a poll record has come: it is published after the last of its ticks."""
     try:
-        ends = read_ends(settings_module.load(), [topic.POLLS.name]).topics[topic.POLLS.name]
+        settings = settings_module.load().as_kafka_user("sensor")
+        ends = read_ends(settings, [topic.POLLS.name]).topics[topic.POLLS.name]
     except StreamError as error:
         return dg.SkipReason(str(error))
     position = f"{ends.topic_id}:{ends.partitions[0].end}"

@@ -104,11 +104,13 @@ def open_pipeline(settings: Settings) -> Pipeline:
         raise SettingsError(UNDECIDED)
     lake = Lake(spark=connect(settings), root=settings.lake_root, market=settings.market)
     topics = [topic.name for stage in STAGES for topic in stage.topics]
+    settings = settings.as_kafka_user("lake")
     runner = StageRunner(
         lake=lake,
         read_ends=lambda: read_ends(settings, topics),
         kafka_options={
             "kafka.bootstrap.servers": settings.kafka_address,
+            **settings.kafka.reader_options(),
             # A consumer that has reached its end is closed only when its last fetch returns.
             "kafka.fetch.max.wait.ms": "20",
         },

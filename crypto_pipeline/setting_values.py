@@ -61,6 +61,13 @@ def port(values: Mapping[str, str], name: str, default: int) -> int:
     return integer(values, name, default, low=1, high=65535)
 
 
+def heap(values: Mapping[str, str], name: str) -> str | None:
+    text = values.get(name)
+    if text is not None and not re.fullmatch(r"[1-9][0-9]{0,5}[mg]", text):
+        raise SettingsError(f"{name} is {text!r}. Give a size such as 1500m or 4g.")
+    return text
+
+
 def host(values: Mapping[str, str], name: str, default: str) -> str:
     text = values.get(name, default)
     if not HOST_FORM.fullmatch(text):

@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from dotenv import dotenv_values
 
-from crypto_pipeline import setting_values
+from crypto_pipeline import kafka_settings, setting_values
 from crypto_pipeline.errors import SettingsError
+from crypto_pipeline.kafka_settings import KafkaRole, KafkaSettings
 from crypto_pipeline.setting_values import (
     SYMBOL_FORM,
     WHOLE_VENUE,
@@ -79,6 +80,8 @@ class Settings:
     spark_remote: str | None
     spark_port: int
     spark_token_setting: Secret | None
+    spark_heap: str | None
+    spark_properties_file: Path | None
     simulator_port: int
     dagster_port: int
     code_server_port: int
@@ -90,6 +93,12 @@ class Settings:
     aws_access_key_id: Secret | None
     aws_secret_access_key: Secret | None
     databricks_token: Secret | None
+    kafka: KafkaSettings
+    kafka_role: KafkaRole = "poller"
+
+    def as_kafka_user(self, role: KafkaRole) -> Settings:
+        """These settings for a workload that Kafka is to know by its own user."""
+        return replace(self, kafka_role=role)
 
     @property
     def home(self) -> Path:
@@ -193,6 +202,7 @@ class Settings:
             "METRICS_PORT": str(self.metrics_port),
             "DASHBOARD_METRICS_PORT": str(self.dashboard_metrics_port),
             "SPOOL_LIMIT_MB": str(self.spool_limit_mb),
+            **self.kafka.environment(),
         }
         return {name: value for name, value in values.items() if value is not None}
 
@@ -204,6 +214,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
     values = {name: value for name, value in {**file, **given}.items() if value}
     state_dir = Path(values.get("STATE_DIR", ".crypto-pipeline")).expanduser().absolute()
     recorded = values.get("RECORDED_DIR")
+    properties = values.get("SPARK_PROPERTIES_FILE")
     plan = setting_values.choice(values, "COINGECKO_PLAN", "demo", get_args(CoinGeckoPlan))
     return Settings(
         market=_market(values, state_dir),
@@ -252,6 +263,8 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         spark_remote=values.get("SPARK_REMOTE"),
         spark_port=setting_values.port(values, "SPARK_PORT", 15002),
         spark_token_setting=setting_values.secret(values, "SPARK_CONNECT_TOKEN"),
+        spark_heap=setting_values.heap(values, "SPARK_HEAP"),
+        spark_properties_file=None if properties is None else Path(properties).absolute(),
         simulator_port=setting_values.port(values, "SIMULATOR_PORT", 8900),
         dagster_port=setting_values.port(values, "DAGSTER_PORT", 3000),
         code_server_port=setting_values.port(values, "CODE_SERVER_PORT", 4266),
@@ -265,6 +278,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
             values, "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"
         ),
         databricks_token=setting_values.secret(values, "DATABRICKS_TOKEN"),
+        kafka=kafka_settings.load(values),
     )
 
 

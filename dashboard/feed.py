@@ -87,7 +87,7 @@ class Feed:
 )
 def current_feed() -> Feed:
     """The process's feed: made at the first visit, made again should its thread have ended."""
-    settings = load()
+    settings = load().as_kafka_user("dashboard")
     feed = Feed(
         lambda on_record: Tail(settings, FOLLOWED, on_record=on_record),
         broker=settings.kafka_address,

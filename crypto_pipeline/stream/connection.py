@@ -31,7 +31,7 @@ def client_config(settings: Settings) -> dict[str, Any]:
     return {
         "bootstrap_servers": settings.kafka_address.split(","),
         "client_id": "crypto-pipeline",
-        "security_protocol": "PLAINTEXT",
+        **settings.kafka.client_options(settings.kafka_role),
         "bootstrap_timeout_ms": 6_000,
         "request_timeout_ms": 8_000,
         "reconnect_backoff_ms": 50,

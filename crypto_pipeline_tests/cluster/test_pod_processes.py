@@ -1,0 +1,134 @@
+"""What runs in pods only: waiting, the Spark server's command line, the chart's own test."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crypto_pipeline import settings as settings_module
+from crypto_pipeline.cluster import poll_to_gold, spark_server, wait_for
+from crypto_pipeline.contract import topic
+from crypto_pipeline.embedded import spark_server as laptop
+from crypto_pipeline.embedded.java import JavaHome
+from crypto_pipeline.errors import ServiceError, SettingsError
+from crypto_pipeline.settings import Settings
+from crypto_pipeline_tests.conftest import free_port
+
+CANARY = 'canary"\\4711'
+JAVA = JavaHome(path=Path("/usr/bin/java"), version=21, is_wheel=False)
+
+
+def load(tmp_path: Path, **values: str) -> Settings:
+    given = {"STATE_DIR": str(tmp_path), "MARKET": "simulated", **values}
+    return settings_module.load(given, env_file=tmp_path / "no.env")
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    """Answers 404 to everything."""
+
+    class Quiet(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as found:
+        thread = threading.Thread(target=found.serve_forever, daemon=True)
+        thread.start()
+        yield found.server_address[1]
+        found.shutdown()
+        thread.join()
+
+
+def test_a_probe_tells_a_port_that_serves_from_one_that_does_not(
+    server: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert wait_for.main(["127.0.0.1", str(server), "--once"]) == 0
+    closed = free_port()
+    assert wait_for.main(["127.0.0.1", str(closed), "--once"]) == 1
+    assert f"127.0.0.1:{closed} does not serve: " in capsys.readouterr().err
+
+
+def test_a_probe_with_a_path_wants_a_success(
+    server: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert wait_for.main(["127.0.0.1", str(server), "--once", "--path", "/server_info"]) == 1
+    assert "HTTP 404" in capsys.readouterr().err
+
+
+def test_the_spark_server_of_a_pod_is_the_laptops_with_the_charts_properties(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "spark.properties"
+    file.write_text("# chart\nspark.master=local[4]\nspark.extra=a=b\n")
+    settings = load(tmp_path, SPARK_CONNECT_TOKEN="t", SPARK_PROPERTIES_FILE=str(file))
+    launch = laptop.launch(settings, JAVA)
+    over = spark_server.properties(settings)
+    found = spark_server.argv(launch, heap="3g", over=over)
+    assert [a for a in found if a.startswith("-Dspark.master=")] == ["-Dspark.master=local[4]"]
+    assert "-Dspark.extra=a=b" in found
+    assert [a for a in found if a.startswith(("-Xmx", "-Xms"))] == ["-Xmx3g"]
+    assert "-Dspark.sql.session.timeZone=UTC" in found
+    assert found[0] == launch.argv[0]
+    assert found[-1] == launch.argv[-1] == laptop.MAIN_CLASS
+
+
+def test_a_line_that_is_no_property_is_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "spark.properties"
+    file.write_text("spark.master local\n")
+    with pytest.raises(SettingsError, match="Write name=value, one a line"):
+        spark_server.parse_properties(file)
+
+
+def test_the_lakes_user_is_in_a_file_of_the_server_alone(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path, KAFKA_SECURITY="scram", KAFKA_LAKE_USERNAME="lake", KAFKA_LAKE_PASSWORD=CANARY
+    )
+    file = spark_server.jaas_file(settings)
+    assert file is not None
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert 'username="lake"' in file.read_text()
+    assert 'password="canary\\"\\\\4711";' in file.read_text()
+    assert spark_server.jaas_file(load(tmp_path)) is None
+
+
+def test_the_charts_test_waits_for_its_own_poll_to_be_in_gold() -> None:
+    since = datetime(2026, 11, 25, 10, 0, 30, tzinfo=UTC)
+    polls = [
+        {"started_at": "2026-11-25T10:00:05Z"},
+        {"started_at": "2026-11-25T10:01:05Z", "poll_at": "2026-11-25T10:01:00Z", "published": 20,
+         "venue": "binance"},
+    ]  # fmt: skip
+    summaries = [
+        {"minute_at": "2026-11-25T09:59:00Z"},
+        {"minute_at": "2026-11-25T10:00:00Z", "symbol": "BTC-USDT", "last": "1", "batch": 7},
+    ]
+    seen: list[str] = []
+
+    def newest(name: str) -> dict[str, Any]:
+        seen.append(name)
+        rows = polls if name == topic.POLLS.name else summaries
+        return rows.pop(0) if len(rows) > 1 else rows[0]
+
+    poll_to_gold.PAUSE_SECONDS, before = 0.0, poll_to_gold.PAUSE_SECONDS
+    try:
+        found = poll_to_gold.wait_for_gold(newest, since=since, until=lambda: False)
+    finally:
+        poll_to_gold.PAUSE_SECONDS = before
+    assert found == (
+        "The poll of 2026-11-25T10:01:00Z (20 ticks of binance) is in gold: BTC-USDT at 1, batch 7."
+    )
+    assert seen.count(topic.SUMMARY.name) == 2
+
+
+def test_the_charts_test_says_how_far_it_came() -> None:
+    with pytest.raises(ServiceError, match=r"no poll was published\. Open Dagster"):
+        poll_to_gold.wait_for_gold(lambda _: {}, since=datetime.now(UTC), until=lambda: True)
