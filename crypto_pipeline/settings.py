@@ -7,7 +7,6 @@ Nothing else in the package spells an environment variable. A malformed value ra
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,9 +15,10 @@ from typing import Literal, get_args
 
 from dotenv import dotenv_values
 
-from crypto_pipeline import kafka_settings, setting_values
+from crypto_pipeline import kafka_settings, market_setting, setting_values
 from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.kafka_settings import KafkaRole, KafkaSettings
+from crypto_pipeline.market_setting import MarketSetting, current_file
 from crypto_pipeline.setting_values import (
     SYMBOL_FORM,
     WHOLE_VENUE,
@@ -27,9 +27,10 @@ from crypto_pipeline.setting_values import (
     parse_symbols,
 )
 
-__all__ = ["SYMBOL_FORM", "Secret", "Settings", "VenueName", "load", "parse_symbols"]
+__all__ = [
+    "SYMBOL_FORM", "Secret", "Settings", "VenueName", "current_file", "load", "parse_symbols",
+]  # fmt: skip
 
-MarketSetting = Literal["auto", "live", "simulated", "recorded"]
 CoinGeckoPlan = Literal["demo", "pro"]
 
 DEFAULT_SYMBOLS = (
@@ -217,7 +218,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
     properties = values.get("SPARK_PROPERTIES_FILE")
     plan = setting_values.choice(values, "COINGECKO_PLAN", "demo", get_args(CoinGeckoPlan))
     return Settings(
-        market=_market(values, state_dir),
+        market=market_setting.decided(values, state_dir),
         symbols=setting_values.watch_list(values.get("SYMBOLS", DEFAULT_SYMBOLS)),
         is_watch_list_pinned=bool(given.get("SYMBOLS")),
         venues=setting_values.venues(values.get("VENUES", ",".join(get_args(VenueName)))),
@@ -292,21 +293,6 @@ def spark_token(settings: Settings) -> Secret:
         f"There is no Spark token in {settings.spark_token_file}. Start the services with "
         "`make up`, or set SPARK_CONNECT_TOKEN for a server of your own."
     )
-
-
-def current_file(state_dir: Path) -> Path:
-    """Where the running stack writes the market that it settled on."""
-    return state_dir / "current.json"
-
-
-def _market(values: Mapping[str, str], state_dir: Path) -> MarketSetting:
-    text = values.get("MARKET", "auto").lower()
-    if text == "auto" and current_file(state_dir).exists():
-        text = str(json.loads(current_file(state_dir).read_text()).get("market", "auto"))
-    for accepted in get_args(MarketSetting):
-        if text == accepted:
-            return accepted  # type: ignore[no-any-return]
-    raise SettingsError(f"MARKET is {text!r}. Accepted: {', '.join(get_args(MarketSetting))}.")
 
 
 def process_environment() -> dict[str, str]:
