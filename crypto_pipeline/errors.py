@@ -17,6 +17,9 @@
     + SpoolFullError
   x LakeError              a table or a commit is not what it should be
     + SparkAwayError
+    + StoreAwayError           the object store does not answer, or refuses
+    + UnfitStoreError          it cannot keep two writers apart
+    + LeaseHeldError           another server writes this lake
     + SchemaDriftError
     + ForeignMarketError       the lake belongs to another market kind
     + BooksError               rows in do not equal the rows accounted for
@@ -91,6 +94,15 @@ class LakeError(PipelineError): ...
 
 
 class SparkAwayError(LakeError): ...
+
+
+class StoreAwayError(LakeError): ...
+
+
+class UnfitStoreError(LakeError): ...
+
+
+class LeaseHeldError(LakeError): ...
 
 
 class SchemaDriftError(LakeError): ...

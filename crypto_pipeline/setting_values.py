@@ -11,6 +11,11 @@ from crypto_pipeline.errors import SettingsError
 
 VenueName = Literal["binance", "kraken", "coinbase"]
 WHOLE_VENUE = "all"
+DEFAULT_SYMBOLS = (
+    "BTC-USDT,ETH-USDT,SOL-USDT,XRP-USDT,BNB-USDT,DOGE-USDT,ADA-USDT,TRX-USDT,LINK-USDT,"
+    "AVAX-USDT,LTC-USDT,DOT-USDT,BCH-USDT,NEAR-USDT,UNI-USDT,ATOM-USDT,XLM-USDT,HBAR-USDT,"
+    "SHIB-USDT,PEPE-USDT"
+)
 HOST_FORM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 SYMBOL_FORM = re.compile(r"[A-Z0-9]{1,20}-[A-Z0-9]{2,10}")
 

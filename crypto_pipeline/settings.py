@@ -15,17 +15,19 @@ from typing import Literal, get_args
 
 from dotenv import dotenv_values
 
-from crypto_pipeline import kafka_settings, market_setting, setting_values
+from crypto_pipeline import kafka_settings, market_setting, setting_values, store_settings
 from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.kafka_settings import KafkaRole, KafkaSettings
 from crypto_pipeline.market_setting import MarketSetting, current_file
 from crypto_pipeline.setting_values import (
+    DEFAULT_SYMBOLS,
     SYMBOL_FORM,
     WHOLE_VENUE,
     Secret,
     VenueName,
     parse_symbols,
 )
+from crypto_pipeline.store_settings import StoreSettings
 
 __all__ = [
     "SYMBOL_FORM", "Secret", "Settings", "VenueName", "current_file", "load", "parse_symbols",
@@ -33,11 +35,6 @@ __all__ = [
 
 CoinGeckoPlan = Literal["demo", "pro"]
 
-DEFAULT_SYMBOLS = (
-    "BTC-USDT,ETH-USDT,SOL-USDT,XRP-USDT,BNB-USDT,DOGE-USDT,ADA-USDT,TRX-USDT,LINK-USDT,"
-    "AVAX-USDT,LTC-USDT,DOT-USDT,BCH-USDT,NEAR-USDT,UNI-USDT,ATOM-USDT,XLM-USDT,HBAR-USDT,"
-    "SHIB-USDT,PEPE-USDT"
-)
 COINGECKO = "coingecko"
 UNDECIDED = "MARKET is not decided yet: start `make up`, or set it (live, simulated, recorded)."
 COINGECKO_URLS = {"demo": "https://api.coingecko.com", "pro": "https://pro-api.coingecko.com"}
@@ -91,8 +88,7 @@ class Settings:
     metrics_port: int
     dashboard_metrics_port: int
     spool_limit_mb: int
-    aws_access_key_id: Secret | None
-    aws_secret_access_key: Secret | None
+    store: StoreSettings
     databricks_token: Secret | None
     kafka: KafkaSettings
     kafka_role: KafkaRole = "poller"
@@ -111,6 +107,10 @@ class Settings:
     @property
     def lake_root(self) -> str:
         return self.lake_root_setting or str(self.home / "lake")
+
+    @property
+    def is_lake_in_store(self) -> bool:
+        return store_settings.is_in_store(self.lake_root)
 
     @property
     def kafka_address(self) -> str:
@@ -173,6 +173,7 @@ class Settings:
             "VENUES": ",".join(self.venues),
             "STATE_DIR": str(self.state_dir),
             "LAKE_ROOT": self.lake_root_setting,
+            **self.store.place(),
             "HISTORY_HOURS": str(self.history_hours),
             "POLL_DELAY_SECONDS": str(self.poll_delay_seconds),
             "BINANCE_URL": self.binance_url,
@@ -223,7 +224,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         is_watch_list_pinned=bool(given.get("SYMBOLS")),
         venues=setting_values.venues(values.get("VENUES", ",".join(get_args(VenueName)))),
         state_dir=state_dir,
-        lake_root_setting=values.get("LAKE_ROOT"),
+        lake_root_setting=store_settings.lake_root(values),
         history_hours=setting_values.integer(values, "HISTORY_HOURS", 24, low=0, high=24 * 400),
         poll_delay_seconds=setting_values.number(
             values, "POLL_DELAY_SECONDS", 5.0, low=0.0, high=50.0
@@ -274,10 +275,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         metrics_port=setting_values.port(values, "METRICS_PORT", 9464),
         dashboard_metrics_port=setting_values.port(values, "DASHBOARD_METRICS_PORT", 9465),
         spool_limit_mb=setting_values.integer(values, "SPOOL_LIMIT_MB", 512, low=1, high=1_000_000),
-        aws_access_key_id=setting_values.secret(values, "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"),
-        aws_secret_access_key=setting_values.secret(
-            values, "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"
-        ),
+        store=store_settings.load(values),
         databricks_token=setting_values.secret(values, "DATABRICKS_TOKEN"),
         kafka=kafka_settings.load(values),
     )

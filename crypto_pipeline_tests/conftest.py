@@ -94,7 +94,7 @@ def broker(make_settings: Callable[..., Settings]) -> Iterator[Settings]:
     from crypto_pipeline.embedded.running import services
 
     settings = make_settings()
-    if jars.missing(jars.laptop(), jars.folder(settings)):
+    if jars.missing(jars.needed(settings), jars.folder(settings)):
         missing("the jars of the broker and of Spark are not here: `make test` with a network")
     with services(settings, ["broker"]):
         yield settings

@@ -40,6 +40,9 @@ def given(tmp_path: Path, **values: str) -> Settings:
         ("SPOOL_LIMIT_MB", "0", "whole number from 1 to 1000000"),
         ("BINANCE_URL", "api.binance.com", "Give an address such as https://"),
         ("BINANCE_URL", "ftp://api.binance.com", "Give an address such as https://"),
+        ("AWS_ENDPOINT_URL", "minio:9000", "Give an address such as http"),
+        ("LAKE_ROOT", "gs://bucket/lake", "Accepted: a folder, or s3a://bucket/prefix"),
+        ("LAKE_ROOT", "s3a://My_Bucket/lake", "Accepted: a folder, or s3a://bucket/prefix"),
     ],
 )
 def test_a_malformed_setting_is_a_sentence_with_what_is_accepted(
@@ -72,21 +75,21 @@ def test_the_working_folder_is_where_the_env_file_is(
 
 def test_the_standard_name_of_a_key_wins(tmp_path: Path) -> None:
     both = given(tmp_path, AWS_ACCESS_KEY="old", AWS_ACCESS_KEY_ID="standard")
-    assert both.aws_access_key_id == Secret("standard")
+    assert both.store.access_key_id == Secret("standard")
     old = given(tmp_path, AWS_ACCESS_KEY="old", AWS_SECRET_KEY="old secret")
-    assert old.aws_access_key_id == Secret("old")
-    assert old.aws_secret_access_key == Secret("old secret")
-    assert given(tmp_path).aws_access_key_id is None
+    assert old.store.access_key_id == Secret("old")
+    assert old.store.secret_access_key == Secret("old secret")
+    assert given(tmp_path).store.access_key_id is None
 
 
 def test_the_standard_name_in_the_file_wins_over_the_old_one_outside(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("AWS_ACCESS_KEY_ID=standard\n")
-    assert given(tmp_path, AWS_ACCESS_KEY="old").aws_access_key_id == Secret("standard")
+    assert given(tmp_path, AWS_ACCESS_KEY="old").store.access_key_id == Secret("standard")
 
 
 def test_secrets_print_as_stars_and_do_not_reach_children(tmp_path: Path) -> None:
     settings = given(tmp_path, MARKET="simulated", **SECRETS)
-    shown = f"{settings!r} {settings} {settings.aws_access_key_id} {settings.environment()}"
+    shown = f"{settings!r} {settings} {settings.store.access_key_id} {settings.environment()}"
     for value in SECRETS.values():
         assert value not in shown
     assert "***" in repr(settings)
@@ -95,7 +98,14 @@ def test_secrets_print_as_stars_and_do_not_reach_children(tmp_path: Path) -> Non
 
 def test_a_child_sees_the_same_settings(tmp_path: Path) -> None:
     settings = given(
-        tmp_path, MARKET="recorded", SYMBOLS="BTC-USDT", RECORDED_DIR=str(tmp_path), KAFKA_PORT="7"
+        tmp_path,
+        MARKET="recorded",
+        SYMBOLS="BTC-USDT",
+        RECORDED_DIR=str(tmp_path),
+        KAFKA_PORT="7",
+        LAKE_ROOT="s3a://lake/recorded",
+        AWS_REGION="eu-central-1",
+        AWS_ENDPOINT_URL="http://127.0.0.1:9000",
     )
     assert load(settings.environment(), env_file=tmp_path / "none") == settings
 
@@ -138,3 +148,18 @@ def test_recorded_needs_its_folder(tmp_path: Path) -> None:
 def test_without_a_token_the_remedy_is_said(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="make up"):
         spark_token(given(tmp_path))
+
+
+def test_a_lake_in_a_store_is_named_in_one_way(tmp_path: Path) -> None:
+    for text in ("s3://market-data/lake/", "s3a://market-data/lake"):
+        assert given(tmp_path, LAKE_ROOT=text).lake_root == "s3a://market-data/lake"
+    assert given(tmp_path, LAKE_ROOT="s3a://market-data").lake_root == "s3a://market-data"
+
+
+def test_a_folder_is_absolute_since_the_servers_have_folders_of_their_own(tmp_path: Path) -> None:
+    assert given(tmp_path, LAKE_ROOT="lake").lake_root == str(Path.cwd() / "lake")
+
+
+def test_half_a_pair_of_keys_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="Set both, or none"):
+        given(tmp_path, AWS_SECRET_ACCESS_KEY="very-secret-key").store.environment()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 
 from crypto_pipeline.embedded.launch import PROJECT_ROOT
 from crypto_pipeline.settings import Settings
+from crypto_pipeline.store_settings import bucket_and_prefix, is_in_store
 
 HEARTBEAT_SECONDS = 45
 WORKSPACE = """\
@@ -22,6 +23,27 @@ load_from:
       port: {port}
       location_name: crypto_pipeline
 """
+# What deploy/dagster.yaml says, and what stands there for a lake in an object store. The clients
+# of the store take keys or the role from their environment, never from this file.
+NO_COMPUTE_LOGS = """\
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
+"""
+COMPUTE_LOGS = """\
+  module: dagster_aws.s3.compute_log_manager
+  class: S3ComputeLogManager
+  config:
+    bucket: {bucket}
+    prefix: {prefix}
+    local_dir: {folder}
+    skip_empty_files: true
+    region:
+      env: AWS_REGION
+"""
+ENDPOINT = """\
+    endpoint_url:
+      env: AWS_ENDPOINT_URL
+"""
 
 
 def folder(settings: Settings) -> Path:
@@ -30,9 +52,26 @@ def folder(settings: Settings) -> Path:
 
 def prepare(settings: Settings) -> None:
     folder(settings).mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(PROJECT_ROOT / "deploy" / "dagster.yaml", folder(settings) / "dagster.yaml")
+    instance = (PROJECT_ROOT / "deploy" / "dagster.yaml").read_text()
+    (folder(settings) / "dagster.yaml").write_text(with_compute_logs(instance, settings))
     workspace = WORKSPACE.format(port=settings.code_server_port)
     (folder(settings) / "workspace.yaml").write_text(workspace)
+
+
+def with_compute_logs(instance: str, settings: Settings) -> str:
+    """The instance's settings with the output of runs kept beside a lake in an object store."""
+    if not is_in_store(settings.lake_root):
+        return instance
+    bucket, prefix = bucket_and_prefix(settings.lake_root)
+    # A JSON text is a YAML text, whatever characters a path has.
+    logs = COMPUTE_LOGS.format(
+        bucket=json.dumps(bucket),
+        prefix=json.dumps(f"{prefix}/_dagster".strip("/")),
+        folder=json.dumps(str(folder(settings) / "output")),
+    )
+    if settings.store.endpoint is not None:
+        logs += ENDPOINT
+    return instance.replace(NO_COMPUTE_LOGS, logs)
 
 
 def is_code_served(settings: Settings) -> bool:

@@ -1,4 +1,4 @@
-"""Fetch the laptop's jars into the user's cache before anything runs: `make test` needs no more."""
+"""Fetch every locked jar into the user's cache before anything runs: `make test` needs no more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def main() -> int:
     """Exit code 2 and a sentence when a jar could not be had; what arrived is kept."""
     console = Console(stderr=True)
     try:
-        jars.fill_cache(jars.laptop(), console=console)
+        jars.fill_cache(jars.read_lock(), console=console)
     except PipelineError as error:
         console.print(f"{error}", markup=False, highlight=False, soft_wrap=True)
         return 2

@@ -20,10 +20,13 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from crypto_pipeline.embedded.launch import PROJECT_ROOT
 from crypto_pipeline.errors import MachineError
 from crypto_pipeline.settings import Settings
+from crypto_pipeline.store_settings import is_in_store
 
 REPOSITORY = "https://repo1.maven.org/maven2"
 LOCK_FILE = PROJECT_ROOT / "jars.lock"
 LAPTOP_GROUPS = ("broker", "spark")
+# Only a lake in an object store needs these.
+STORE_GROUP = "s3"
 CONNECTIONS = 6
 ATTEMPTS = 3
 
@@ -50,13 +53,15 @@ def folder(settings: Settings) -> Path:
     return settings.state_dir / "jars"
 
 
-def laptop() -> tuple[Jar, ...]:
-    return tuple(jar for jar in read_lock() if jar.group in LAPTOP_GROUPS)
+def needed(settings: Settings) -> tuple[Jar, ...]:
+    """What the laptop's broker and Spark need, and a lake in an object store beyond that."""
+    groups = (*LAPTOP_GROUPS, STORE_GROUP) if is_in_store(settings.lake_root) else LAPTOP_GROUPS
+    return tuple(jar for jar in read_lock() if jar.group in groups)
 
 
 def install_laptop(settings: Settings, *, console: Console) -> None:
     """Everything that the broker and the Spark server need, in their folders."""
-    install(laptop(), folder(settings), console=console)
+    install(needed(settings), folder(settings), console=console)
 
 
 def read_lock(file: Path = LOCK_FILE) -> tuple[Jar, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from crypto_pipeline.embedded import jars, java, preflight, up_lock
+from crypto_pipeline.embedded import jars, java, preflight, spark_guard, up_lock
 from crypto_pipeline.embedded import services as stack
 from crypto_pipeline.errors import ServiceError
 from crypto_pipeline.settings import Settings, process_environment
@@ -40,6 +40,8 @@ def services(
     if up_lock.is_held(settings):
         wanted = [service for service in wanted if not service.is_ready()]
     preflight.check_ports(wanted)
+    if "spark" in {service.name for service in wanted}:
+        spark_guard.check_free(settings)
     started: list[subprocess.Popen[bytes]] = []
     try:
         for service in wanted:

@@ -12,6 +12,7 @@ from crypto_pipeline.embedded import broker, dagster_home, spark_server
 from crypto_pipeline.embedded.java import JavaHome
 from crypto_pipeline.embedded.launch import PROJECT_ROOT, Launch
 from crypto_pipeline.settings import Settings
+from crypto_pipeline.store_settings import is_in_store
 
 # While a run is under way its processes do not end when asked; a run is safe to kill.
 DAGSTER_STOP_SECONDS = 4
@@ -48,7 +49,7 @@ def table(settings: Settings, java: JavaHome) -> tuple[Service, ...]:
 def prepare(settings: Settings, java: JavaHome) -> None:
     """Write what the services read: configuration, folders, the Spark token."""
     settings.home.mkdir(parents=True, exist_ok=True)
-    spark_server.prepare(settings)
+    spark_server.prepare(settings, java)
     broker.prepare(settings, java)
     dagster_home.prepare(settings)
 
@@ -81,7 +82,7 @@ def _broker(settings: Settings, java: JavaHome) -> Service:
 def _spark(settings: Settings, java: JavaHome) -> Service:
     return Service(
         name="spark",
-        launch=spark_server.launch(settings, java),
+        launch=spark_server.launch(settings),
         is_ready=lambda: spark_server.is_ready(settings),
         ports={"SPARK_PORT": settings.spark_port},
         address=f"sc://localhost:{settings.spark_port}",
@@ -178,4 +179,6 @@ def _python(settings: Settings, *arguments: str, **extra: str) -> Launch:
 
 def _dagster_python(settings: Settings, *arguments: str) -> Launch:
     home = str(dagster_home.folder(settings))
-    return _python(settings, "-m", *arguments, DAGSTER_HOME=home)
+    # Its clients of the object store know only the standard variables.
+    store = settings.store.environment() if is_in_store(settings.lake_root) else {}
+    return _python(settings, "-m", *arguments, DAGSTER_HOME=home, **store)

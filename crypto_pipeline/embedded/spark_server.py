@@ -6,6 +6,7 @@ wheel's Java leaves out. Every setting travels as a system property, the token b
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 import socket
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pyspark
 
-from crypto_pipeline.embedded import jars
+from crypto_pipeline.embedded import jars, spark_on_store
 from crypto_pipeline.embedded.java import JavaHome
 from crypto_pipeline.embedded.launch import PROJECT_ROOT, Launch
 from crypto_pipeline.settings import Settings, spark_token
@@ -84,14 +85,16 @@ def configuration(settings: Settings) -> dict[str, str]:
         "spark.sql.ui.retainedExecutions": "20",
         "spark.ui.retainedJobs": "50",
         "spark.ui.retainedStages": "50",
+        **spark_on_store.configuration(settings),
     }
 
 
-def prepare(settings: Settings) -> None:
-    """Folders, logging, and a token of our own (readable by us alone) unless one was set."""
+def prepare(settings: Settings, java: JavaHome) -> None:
+    """Folders, logging, the server's command, and unless one was set a token for us alone."""
     folder(settings).mkdir(parents=True, exist_ok=True)
     (settings.state_dir / "spark-local").mkdir(exist_ok=True)
     (folder(settings) / "log4j2.properties").write_text(LOGGING)
+    command_file(settings).write_text(json.dumps(server_command(settings, java)))
     if settings.spark_token_setting is None and not settings.spark_token_file.exists():
         settings.spark_token_file.touch(mode=0o600)
         settings.spark_token_file.write_text(secrets.token_urlsafe(32))
@@ -102,24 +105,34 @@ def clear_scratch(settings: Settings) -> None:
     shutil.rmtree(settings.state_dir / "spark-local", ignore_errors=True)
 
 
-def launch(settings: Settings, java: JavaHome) -> Launch:
+def command_file(settings: Settings) -> Path:
+    return folder(settings) / "server.json"
+
+
+def launch(settings: Settings) -> Launch:
+    """The guard, which takes the lake's lease and then runs what the command file says."""
+    module = "crypto_pipeline.embedded.spark_guard"
     return Launch(
-        argv=(
-            str(java.path),
-            *HEAP,
-            *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED),
-            "-Djdk.reflect.useDirectMethodHandle=false",
-            "-Dio.netty.tryReflectionSetAccessible=true",
-            "-Duser.timezone=UTC",
-            f"-Dlog4j2.configurationFile={folder(settings) / 'log4j2.properties'}",
-            f"-Djava.io.tmpdir={settings.state_dir / 'spark-local'}",
-            *(f"-D{name}={value}" for name, value in configuration(settings).items()),
-            "-cp",
-            f"{pyspark_home() / 'jars'}/*:{jars.folder(settings) / 'spark'}/*",
-            MAIN_CLASS,
-        ),
+        argv=(sys.executable, "-m", module, str(command_file(settings))),
         env=_environment(settings),
         cwd=folder(settings),
+    )
+
+
+def server_command(settings: Settings, java: JavaHome) -> tuple[str, ...]:
+    return (
+        str(java.path),
+        *HEAP,
+        *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED),
+        "-Djdk.reflect.useDirectMethodHandle=false",
+        "-Dio.netty.tryReflectionSetAccessible=true",
+        "-Duser.timezone=UTC",
+        f"-Dlog4j2.configurationFile={folder(settings) / 'log4j2.properties'}",
+        f"-Djava.io.tmpdir={settings.state_dir / 'spark-local'}",
+        *(f"-D{name}={value}" for name, value in configuration(settings).items()),
+        "-cp",
+        class_path(settings),
+        MAIN_CLASS,
     )
 
 
@@ -135,6 +148,13 @@ def pyspark_home() -> Path:
     return Path(pyspark.__file__).parent
 
 
+def class_path(settings: Settings) -> str:
+    """pyspark's own jars, ours, and a store's when the lake is in one."""
+    groups = dict.fromkeys(jar.group for jar in jars.needed(settings) if jar.group != "broker")
+    folders = (pyspark_home() / "jars", *(jars.folder(settings) / group for group in groups))
+    return ":".join(f"{folder}/*" for folder in folders)
+
+
 def _environment(settings: Settings) -> dict[str, str]:
     """The token is not an argument because `ps` shows those to every user of the machine.
 
@@ -147,4 +167,6 @@ def _environment(settings: Settings) -> dict[str, str]:
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "PYTHONPATH": str(PROJECT_ROOT),
         "SPARK_LOCAL_IP": "127.0.0.1",
+        **settings.environment(),
+        **spark_on_store.environment(settings),
     }

@@ -19,6 +19,7 @@ from crypto_pipeline.embedded import (
     preflight,
     running_file,
     services,
+    spark_guard,
     spark_server,
     stopping,
     up_lock,
@@ -85,6 +86,7 @@ def _run(given: Settings, out: Console, signals: Signals) -> int:
         services.prepare(settings, home)
         table = services.table(settings, home)
         preflight.check_ports(table)
+        spark_guard.check_free(settings)
         return _supervise(settings, table, out, signals)
     finally:
         settings_module.current_file(settings.state_dir).unlink(missing_ok=True)
@@ -149,7 +151,7 @@ def _resolve(given: Settings, out: Console) -> Settings:
 
 
 def _fetch_jars(settings: Settings, out: Console) -> None:
-    wanted = jars.missing(jars.laptop(), jars.folder(settings))
+    wanted = jars.missing(jars.needed(settings), jars.folder(settings))
     if wanted:
         size = sum(jar.size for jar in wanted) / 1e6
         out.print(f"Fetching {len(wanted)} jars, {size:.0f} MB, for Kafka and Spark.")

@@ -9,11 +9,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
 from pyspark.sql.types import StructType
 
 from crypto_pipeline.errors import LakeError
+from crypto_pipeline.lake.opening import open_delta
 
 # Maintenance adds entries without our metadata; look further back in steps before giving up.
 HISTORY_STEPS = (5, 50, 500, None)
@@ -65,9 +64,8 @@ class TableState:
 
 def open_table(path: str) -> TableState | None:
     """The table's newest version, properties and columns; None when there is no table."""
-    try:
-        table = DeltaTable(path)
-    except TableNotFoundError:
+    table = open_delta(path)
+    if table is None:
         return None
     schema = StructType.fromJson(json.loads(table.schema().to_json()))
     columns = tuple((f.name, f.dataType.simpleString()) for f in schema.fields)
@@ -85,9 +83,8 @@ def last_commit(path: str) -> CommitRecord | None:
 
     Raises LakeError when our transactions are there but every entry of ours has been cleaned up.
     """
-    try:
-        table = DeltaTable(path)
-    except TableNotFoundError:
+    table = open_delta(path)
+    if table is None:
         return None
     for limit in HISTORY_STEPS:
         entries = table.history(limit)

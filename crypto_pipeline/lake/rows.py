@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from crypto_pipeline.lake.opening import open_delta
 
 
 def read_days(path: str, *, since: date) -> list[dict[str, Any]]:
@@ -14,9 +13,8 @@ def read_days(path: str, *, since: date) -> list[dict[str, Any]]:
 
     All of them go into memory: for tables that gain few rows a day.
     """
-    try:
-        table = DeltaTable(path)
-    except TableNotFoundError:
+    table = open_delta(path)
+    if table is None:
         return []
     rows = table.to_pyarrow_table(filters=[("date", ">=", since)])
     return list(rows.to_pylist())

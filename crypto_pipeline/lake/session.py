@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pyspark.errors import PySparkException
 
 from crypto_pipeline.errors import SparkAwayError
+from crypto_pipeline.lake.lease import EPOCH_SETTING
 from crypto_pipeline.settings import Settings, spark_token
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ def disconnect(spark: SparkSession) -> None:
     """
     spark.release_session_on_close = False  # type: ignore[attr-defined]
     spark.stop()
+
+
+def lease_epoch(spark: SparkSession) -> int:
+    """The number of the lease that this session's server holds; 0 for a server without one."""
+    return int(spark.conf.get(EPOCH_SETTING, "0") or 0)
 
 
 def session_id(settings: Settings, *, role: str, generation: int) -> str:

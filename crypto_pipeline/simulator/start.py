@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from starlette.applications import Starlette
 
 from crypto_pipeline.errors import SettingsError
-from crypto_pipeline.settings import DEFAULT_SYMBOLS, Settings, parse_symbols
+from crypto_pipeline.setting_values import DEFAULT_SYMBOLS
+from crypto_pipeline.settings import Settings, parse_symbols
 from crypto_pipeline.simulator.clock import SimulatedClock, resume_clock
 from crypto_pipeline.simulator.crowd import CrowdMarket
 from crypto_pipeline.simulator.market import DAY_MS, Market

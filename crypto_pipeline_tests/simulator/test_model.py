@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from crypto_pipeline.settings import DEFAULT_SYMBOLS, parse_symbols
+from crypto_pipeline.setting_values import DEFAULT_SYMBOLS, parse_symbols
 from crypto_pipeline.simulator.market import DAY_MS, MINUTE_MS, Bar
 from crypto_pipeline.simulator.model import ModelMarket
 from crypto_pipeline_tests.source.builders import NOW_MS

@@ -1,0 +1,60 @@
+"""Open a Delta table without a JVM, wherever the lake is: a folder, or a bucket by its settings.
+
+The paths carry no credentials, so a bucket's are taken from the settings at each opening.
+"""
+
+from __future__ import annotations
+
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from crypto_pipeline import settings as settings_module
+from crypto_pipeline.errors import StoreAwayError
+from crypto_pipeline.store_settings import StoreSettings, is_in_store
+
+# The client's own patience is three minutes; a sensor has to say within its minute what is wrong.
+PATIENCE = {
+    "connect_timeout": "5s",
+    "timeout": "30s",
+    "max_retries": "5",
+    "retry_timeout": "20s",
+}
+
+
+def open_delta(path: str) -> DeltaTable | None:
+    """The table's newest version; None where there is no table.
+
+    Raises StoreAwayError when the object store does not answer or refuses.
+    """
+    if not is_in_store(path):
+        return _open(path, None)
+    options = storage_options(settings_module.load().store)
+    try:
+        return _open(path, options)
+    except OSError as error:
+        where = options.get("AWS_ENDPOINT_URL", "AWS")
+        raise StoreAwayError(
+            f"The object store at {where} did not give {path}: {_first_words(error)}. Check the "
+            "bucket, its rights and the AWS_ settings (docs/s3.md)."
+        ) from error
+
+
+def storage_options(store: StoreSettings) -> dict[str, str]:
+    """What deltalake is to know of the store; it holds the keys, so it is never printed."""
+    options = {**store.environment(), **PATIENCE}
+    if store.endpoint is not None and store.endpoint.startswith("http://"):
+        options["AWS_ALLOW_HTTP"] = "true"
+    return options
+
+
+def _open(path: str, options: dict[str, str] | None) -> DeltaTable | None:
+    try:
+        return DeltaTable(path, storage_options=options)
+    except TableNotFoundError:
+        return None
+
+
+def _first_words(error: Exception) -> str:
+    """One line without the arrows and colours that the client draws."""
+    plain = " ".join(word for word in str(error).split() if word.isascii() and "\x1b" not in word)
+    return plain[:300]
