@@ -10,7 +10,7 @@ from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.gold.publication import summary_records
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
-from crypto_pipeline.lake.session import connect, disconnect
+from crypto_pipeline.lake.session import connect, disconnect, lease_epoch
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.predictions.publication import forecast_records
 from crypto_pipeline.predictions.schema import FORECASTS
@@ -102,7 +102,13 @@ def open_pipeline(settings: Settings) -> Pipeline:
     """Connect to Spark and name the topics; raises SparkAwayError with the remedy."""
     if settings.market == "auto":
         raise SettingsError(UNDECIDED)
-    lake = Lake(spark=connect(settings), root=settings.lake_root, market=settings.market)
+    spark = connect(settings)
+    lake = Lake(
+        spark=spark,
+        root=settings.lake_root,
+        market=settings.market,
+        lease_epoch=lease_epoch(spark),
+    )
     topics = [topic.name for stage in STAGES for topic in stage.topics]
     settings = settings.as_kafka_user("lake")
     runner = StageRunner(

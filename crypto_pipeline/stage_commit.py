@@ -48,6 +48,7 @@ def _commit_table(
         counts={"in": sum(counts.outcomes.values()), **counts.outcomes},
         outputs={k: [n, *counts.spans[k]] for k, n in counts.outputs.items()},
         code_version=VERSION,
+        lease_epoch=lake.lease_epoch,
     )
     write = _write(lake, table, result, counts)
     written = commit(write, record)

@@ -23,11 +23,15 @@ ENGINE = "spark"
 
 @dataclass(frozen=True)
 class Lake:
-    """All tables of one market kind under one root, seen through one Spark session."""
+    """All tables of one market kind under one root, seen through one Spark session.
+
+    `lease_epoch` is the lease that the session's server holds; each commit carries it.
+    """
 
     spark: SparkSession
     root: str
     market: MarketKind
+    lease_epoch: int = 0
 
     def path(self, table: Table) -> str:
         return f"{self.root.rstrip('/')}/{table.key}"

@@ -23,7 +23,8 @@ class CommitRecord:
     """What a stage wrote into the commit, and the table version that it got.
 
     `outputs` holds, for each table of the batch, its new rows and their first and last fact time
-    in epoch seconds, so that the next stage knows its range without a query.
+    in epoch seconds, so that the next stage knows its range without a query. `lease_epoch` is the
+    lease of the server that committed, 0 for a server without one.
     """
 
     stage: str
@@ -33,6 +34,7 @@ class CommitRecord:
     counts: dict[str, int]
     outputs: dict[str, list[Any]]
     code_version: str
+    lease_epoch: int = 0
     version: int = -1
     rows_written: int = -1
 
@@ -47,6 +49,7 @@ class CommitRecord:
                 "counts": self.counts,
                 "outputs": self.outputs,
                 "code_version": self.code_version,
+                "lease_epoch": self.lease_epoch,
             },
             separators=(",", ":"),
         )
@@ -121,6 +124,7 @@ def read_entry(entry: dict[str, Any]) -> CommitRecord | None:
         counts=data["counts"],
         outputs=data["outputs"],
         code_version=data["code_version"],
+        lease_epoch=data.get("lease_epoch", 0),
         version=int(entry["version"]),
         rows_written=_rows_written(entry.get("operationMetrics") or {}),
     )

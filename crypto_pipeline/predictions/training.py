@@ -79,6 +79,7 @@ def _keep(
         counts={"fits": len(fits)},
         outputs={},
         code_version=VERSION,
+        lease_epoch=lake.lease_epoch,
     )
     frame = lake.spark.createDataFrame(rows, MODELS.schema)
     commit(Write(path=lake.path(MODELS), rows=frame, row_count=len(rows)), record)

@@ -1,0 +1,31 @@
+"""One S3-protocol server for all tests of this folder, and a proxy before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from crypto_pipeline_tests.store.proxy import Proxy, before
+from crypto_pipeline_tests.store.server import Store, serving
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[Store]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _proxy(store: Store) -> Iterator[Proxy]:
+    with before(store.port) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(_proxy: Proxy) -> Iterator[Proxy]:
+    """Harmless until a test says otherwise, and again after it."""
+    yield _proxy
+    _proxy.decide, _proxy.hides = lambda _: "pass", frozenset()
+    _proxy.seen.clear()
+    _proxy.requests.clear()
