@@ -51,6 +51,7 @@ def _commit_table(
         lease_epoch=lake.lease_epoch,
     )
     write = _write(lake, table, result, counts)
+    lake.refuse_if_overtaken()
     written = commit(write, record)
     if written.rows_written not in (-1, write.row_count):
         raise BooksError(

@@ -16,6 +16,8 @@ from typing import Protocol
 
 from crypto_pipeline.errors import LeaseHeldError, UnfitStoreError
 
+# Under the lake's root.
+FOLDER = "_lease"
 # What a server with a lease is started with; it tells which lease a commit was made under.
 EPOCH_SETTING = "spark.cryptopipeline.leaseEpoch"
 # A store says times in whole seconds, of the record and of its answer.
@@ -72,6 +74,11 @@ class Found:
 
     record: Record
     age: float
+
+
+def file_name(epoch: int) -> str:
+    """Names in the order of their numbers."""
+    return f"{epoch:012d}.json"
 
 
 class LeaseStore(Protocol):

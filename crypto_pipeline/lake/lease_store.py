@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from crypto_pipeline.errors import StoreAwayError, UnfitStoreError
-from crypto_pipeline.lake.lease import Found, LeaseStore, Record
+from crypto_pipeline.lake.lease import FOLDER, Found, LeaseStore, Record, file_name
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.store_settings import StoreSettings, bucket_and_prefix, is_in_store
 
-FOLDER = "_lease"
 # The object is there, or a second write of it is on its way at the same moment.
 REFUSED = ("PreconditionFailed", "ConditionalRequestConflict")
 UNKNOWN_CONDITION = ("NotImplemented", "InvalidArgument", "InvalidRequest")
@@ -25,11 +24,6 @@ def lease_store(settings: Settings) -> LeaseStore:
     if is_in_store(settings.lake_root):
         return BucketStore(settings.lake_root, settings.store)
     return FolderStore(Path(settings.lake_root) / FOLDER)
-
-
-def file_name(epoch: int) -> str:
-    """Names in the order of their numbers."""
-    return f"{epoch:012d}.json"
 
 
 class FolderStore:

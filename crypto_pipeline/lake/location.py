@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from crypto_pipeline.contract.message import MarketKind
-from crypto_pipeline.errors import ForeignMarketError, SchemaDriftError
+from crypto_pipeline.errors import ForeignMarketError, LeaseHeldError, SchemaDriftError
 from crypto_pipeline.lake import log
+from crypto_pipeline.lake.lease import FOLDER, file_name
+from crypto_pipeline.lake.opening import exists
 from crypto_pipeline.lake.table import Table
 
 if TYPE_CHECKING:
@@ -35,6 +37,17 @@ class Lake:
 
     def path(self, table: Table) -> str:
         return f"{self.root.rstrip('/')}/{table.key}"
+
+    def refuse_if_overtaken(self) -> None:
+        """Raises LeaseHeldError when a server with a higher lease has this lake by now.
+
+        The guard kills a server whose lease is over; this is for the time when it cannot.
+        """
+        if self.lease_epoch and exists(self.root, f"{FOLDER}/{file_name(self.lease_epoch + 1)}"):
+            raise LeaseHeldError(
+                f"The lease {self.lease_epoch} of this Spark server was taken over, so nothing "
+                f"more is written through it. See {self.root}/{FOLDER} for who has the lake now."
+            )
 
     def ensure(self, table: Table) -> None:
         """Create the table when it is missing; refuse one of another market, engine or shape.

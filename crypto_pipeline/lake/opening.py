@@ -1,12 +1,18 @@
-"""Open a Delta table without a JVM, wherever the lake is: a folder, or a bucket by its settings.
+"""Look into a lake without a JVM, wherever it is: a folder, or a bucket by its settings.
 
 The paths carry no credentials, so a bucket's are taken from the settings at each opening.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import FileType
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.errors import StoreAwayError
@@ -28,14 +34,30 @@ def open_delta(path: str) -> DeltaTable | None:
     """
     if not is_in_store(path):
         return _open(path, None)
-    options = storage_options(settings_module.load().store)
+    store = settings_module.load().store
+    with _answering(path, store):
+        return _open(path, storage_options(store))
+
+
+def exists(root: str, name: str) -> bool:
+    """Whether there is a file or object of this name under a lake's root."""
+    if not is_in_store(root):
+        return (Path(root) / name).exists()
+    store = settings_module.load().store
+    with _answering(f"{root}/{name}", store):
+        (info,) = DeltaStorageHandler(root, storage_options(store)).get_file_info([name])
+    return info.type is not FileType.NotFound
+
+
+@contextmanager
+def _answering(path: str, store: StoreSettings) -> Iterator[None]:
     try:
-        return _open(path, options)
+        yield
     except OSError as error:
-        where = options.get("AWS_ENDPOINT_URL", "AWS")
         raise StoreAwayError(
-            f"The object store at {where} did not give {path}: {_first_words(error)}. Check the "
-            "bucket, its rights and the AWS_ settings (docs/s3.md)."
+            f"The object store at {store.endpoint or 'AWS'} did not give {path}: "
+            f"{_first_words(error)}. Check the bucket, its rights and the AWS_ settings "
+            "(docs/s3.md)."
         ) from error
 
 

@@ -15,8 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto_pipeline.errors import LeaseHeldError, UnfitStoreError
-from crypto_pipeline.lake.lease import Found, Holder, Lease, Record, Terms, refuse_if_held, take
+from crypto_pipeline.lake.lease import (
+    FOLDER,
+    Found,
+    Holder,
+    Lease,
+    Record,
+    Terms,
+    refuse_if_held,
+    take,
+)
 from crypto_pipeline.lake.lease_store import FolderStore
+from crypto_pipeline.lake.location import Lake
 
 TERMS = Terms()
 DAY = 86_400.0
@@ -237,3 +247,16 @@ def test_a_folder_says_the_age_by_its_own_clock(tmp_path: Path) -> None:
     store.replace(replace(found.record, renewals=3))
     assert (store.newest() or found).record.renewals == 3
     assert (store.has(1), store.has(2)) == (True, False)
+
+
+def test_a_commit_through_a_server_that_was_overtaken_is_refused(tmp_path: Path) -> None:
+    """For the case that its guard stands still and cannot end it."""
+    lake = Lake(spark=None, root=str(tmp_path), market="simulated", lease_epoch=1)  # type: ignore[arg-type]
+    store = FolderStore(tmp_path / FOLDER)
+    store.create(Record(epoch=1, holder=holder()))
+    lake.refuse_if_overtaken()
+    store.create(Record(epoch=2, holder=holder("two")))
+
+    with pytest.raises(LeaseHeldError, match="The lease 1 of this Spark server was taken over"):
+        lake.refuse_if_overtaken()
+    replace(lake, lease_epoch=0).refuse_if_overtaken()

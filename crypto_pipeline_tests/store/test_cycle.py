@@ -15,7 +15,7 @@ from crypto_pipeline.backfill.run import days_to_repair
 from crypto_pipeline.embedded import jars
 from crypto_pipeline.errors import StoreAwayError
 from crypto_pipeline.lake import log
-from crypto_pipeline.lake.opening import open_delta
+from crypto_pipeline.lake.opening import exists, open_delta
 from crypto_pipeline.lake.rows import read_days
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.silver.schema import GAPS
@@ -68,6 +68,8 @@ def test_a_cycle_works_on_a_store_and_its_keys_show_nowhere(
         assert (last.batch, last.lease_epoch) == (1, 1)
     assert in_store.lake_root == f"s3a://{BUCKET}/lake-of-a-test"
     assert not (in_store.home / "lake").exists()
+    assert exists(root, "_lease/000000000001.json")
+    assert not exists(root, "_lease/000000000002.json")
     ticks = open_delta(f"{root}/silver/ticks")
     assert ticks is not None
     assert set(ticks.to_pyarrow_table(columns=["symbol"])["symbol"].to_pylist()) == {
@@ -88,6 +90,7 @@ def test_without_a_table_there_is_none_and_without_a_store_there_is_a_sentence(
     in_store: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert open_delta(f"{in_store.lake_root}/no/table") is None
+    assert not exists(in_store.lake_root, "_lease/000000000001.json")
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(StoreAwayError, match="did not give s3a://lake/") as caught:
