@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from crypto_pipeline.embedded import broker, dagster_home, spark_server
+from crypto_pipeline.embedded import broker, dagster_home, spark_guard, spark_server
 from crypto_pipeline.embedded.java import JavaHome
 from crypto_pipeline.embedded.launch import PROJECT_ROOT, Launch
 from crypto_pipeline.settings import Settings
@@ -49,7 +49,8 @@ def table(settings: Settings, java: JavaHome) -> tuple[Service, ...]:
 def prepare(settings: Settings, java: JavaHome) -> None:
     """Write what the services read: configuration, folders, the Spark token."""
     settings.home.mkdir(parents=True, exist_ok=True)
-    spark_server.prepare(settings, java)
+    spark_server.prepare(settings)
+    spark_guard.prepare(settings, spark_server.launch(settings, java))
     broker.prepare(settings, java)
     dagster_home.prepare(settings)
 
@@ -82,7 +83,7 @@ def _broker(settings: Settings, java: JavaHome) -> Service:
 def _spark(settings: Settings, java: JavaHome) -> Service:
     return Service(
         name="spark",
-        launch=spark_server.launch(settings),
+        launch=spark_guard.launch(settings, spark_server.launch(settings, java)),
         is_ready=lambda: spark_server.is_ready(settings),
         ports={"SPARK_PORT": settings.spark_port},
         address=f"sc://localhost:{settings.spark_port}",

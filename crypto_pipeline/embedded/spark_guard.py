@@ -21,6 +21,7 @@ from pathlib import Path
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.embedded import processes
+from crypto_pipeline.embedded.launch import Launch
 from crypto_pipeline.embedded.parent_death import kill_with_parent
 from crypto_pipeline.errors import LeaseHeldError, PipelineError, StoreAwayError
 from crypto_pipeline.lake.lease import (
@@ -44,6 +45,24 @@ AWAY_SECONDS = 60.0
 LOOK_SECONDS = 0.5
 STOP_SECONDS = 4.0
 LOST = 3
+
+
+def command_file(settings: Settings) -> Path:
+    return settings.home / "spark" / "server.json"
+
+
+def prepare(settings: Settings, server: Launch) -> None:
+    """Write the server's command, which is no argument of the guard: `ps` would show two."""
+    command_file(settings).write_text(json.dumps(server.argv))
+
+
+def launch(settings: Settings, server: Launch) -> Launch:
+    """The guard, in the server's environment, with the settings that say where the lake is."""
+    return Launch(
+        argv=(sys.executable, "-m", __name__, str(command_file(settings))),
+        env={**settings.environment(), **server.env},
+        cwd=server.cwd,
+    )
 
 
 def main() -> int:

@@ -6,7 +6,6 @@ wheel's Java leaves out. Every setting travels as a system property, the token b
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 import socket
@@ -89,12 +88,11 @@ def configuration(settings: Settings) -> dict[str, str]:
     }
 
 
-def prepare(settings: Settings, java: JavaHome) -> None:
-    """Folders, logging, the server's command, and unless one was set a token for us alone."""
+def prepare(settings: Settings) -> None:
+    """Folders, logging, and a token of our own (readable by us alone) unless one was set."""
     folder(settings).mkdir(parents=True, exist_ok=True)
     (settings.state_dir / "spark-local").mkdir(exist_ok=True)
     (folder(settings) / "log4j2.properties").write_text(LOGGING)
-    command_file(settings).write_text(json.dumps(server_command(settings, java)))
     if settings.spark_token_setting is None and not settings.spark_token_file.exists():
         settings.spark_token_file.touch(mode=0o600)
         settings.spark_token_file.write_text(secrets.token_urlsafe(32))
@@ -105,34 +103,24 @@ def clear_scratch(settings: Settings) -> None:
     shutil.rmtree(settings.state_dir / "spark-local", ignore_errors=True)
 
 
-def command_file(settings: Settings) -> Path:
-    return folder(settings) / "server.json"
-
-
-def launch(settings: Settings) -> Launch:
-    """The guard, which takes the lake's lease and then runs what the command file says."""
-    module = "crypto_pipeline.embedded.spark_guard"
+def launch(settings: Settings, java: JavaHome) -> Launch:
     return Launch(
-        argv=(sys.executable, "-m", module, str(command_file(settings))),
+        argv=(
+            str(java.path),
+            *HEAP,
+            *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED),
+            "-Djdk.reflect.useDirectMethodHandle=false",
+            "-Dio.netty.tryReflectionSetAccessible=true",
+            "-Duser.timezone=UTC",
+            f"-Dlog4j2.configurationFile={folder(settings) / 'log4j2.properties'}",
+            f"-Djava.io.tmpdir={settings.state_dir / 'spark-local'}",
+            *(f"-D{name}={value}" for name, value in configuration(settings).items()),
+            "-cp",
+            class_path(settings),
+            MAIN_CLASS,
+        ),
         env=_environment(settings),
         cwd=folder(settings),
-    )
-
-
-def server_command(settings: Settings, java: JavaHome) -> tuple[str, ...]:
-    return (
-        str(java.path),
-        *HEAP,
-        *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED),
-        "-Djdk.reflect.useDirectMethodHandle=false",
-        "-Dio.netty.tryReflectionSetAccessible=true",
-        "-Duser.timezone=UTC",
-        f"-Dlog4j2.configurationFile={folder(settings) / 'log4j2.properties'}",
-        f"-Djava.io.tmpdir={settings.state_dir / 'spark-local'}",
-        *(f"-D{name}={value}" for name, value in configuration(settings).items()),
-        "-cp",
-        class_path(settings),
-        MAIN_CLASS,
     )
 
 
@@ -167,6 +155,5 @@ def _environment(settings: Settings) -> dict[str, str]:
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "PYTHONPATH": str(PROJECT_ROOT),
         "SPARK_LOCAL_IP": "127.0.0.1",
-        **settings.environment(),
         **spark_on_store.environment(settings),
     }

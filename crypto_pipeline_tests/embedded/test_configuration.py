@@ -16,6 +16,7 @@ from crypto_pipeline.embedded import (
     dagster_home,
     jars,
     services,
+    spark_guard,
     spark_server,
     supervision,
 )
@@ -31,7 +32,7 @@ def settings(make_settings: Callable[..., Settings], tmp_path: Path) -> Settings
     """A folder whose name holds what supervisord gives a meaning to."""
     made = replace(make_settings(), state_dir=tmp_path / "50% of; my #data")
     made.home.mkdir(parents=True)
-    spark_server.prepare(made, JAVA)
+    spark_server.prepare(made)
     return made
 
 
@@ -69,13 +70,16 @@ def test_every_listener_is_on_loopback(settings: Settings) -> None:
 
 def test_the_spark_token_is_private_and_no_argument(settings: Settings) -> None:
     token = spark_token(settings).reveal()
-    launch = spark_server.launch(settings)
+    launch = spark_server.launch(settings, JAVA)
 
     assert len(token) >= 32
     assert stat.S_IMODE(settings.spark_token_file.stat().st_mode) == 0o600
     assert token in launch.env.values()
     assert token not in " ".join(launch.argv)
     assert token not in repr(launch)
+    guard = spark_guard.launch(settings, launch)
+    assert token in guard.env.values()
+    assert token not in " ".join(guard.argv)
 
 
 def test_supervisord_reads_what_is_written(settings: Settings) -> None:
@@ -113,7 +117,7 @@ def in_store(make_settings: Callable[..., Settings]) -> Settings:
         AWS_SECRET_KEY="short-secret",
     )
     made.home.mkdir()
-    spark_server.prepare(made, JAVA)
+    spark_server.prepare(made)
     return made
 
 
