@@ -29,6 +29,7 @@ from crypto_pipeline_tests.builders import AT, BTC, ETH, poll, tick
 from crypto_pipeline_tests.conftest import free_port, missing
 from crypto_pipeline_tests.proof import begin
 from crypto_pipeline_tests.store.proxy import Fault, Proxy, Request
+from crypto_pipeline_tests.store.role import KEY, role
 from crypto_pipeline_tests.store.server import Store
 from crypto_pipeline_tests.topics import NAMES, clipped, send
 
@@ -39,17 +40,29 @@ TRIES = 12
 
 
 @pytest.fixture
+def pod(tmp_path: Path) -> Iterator[tuple[dict[str, str], Counter[str]]]:
+    with role(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
 def in_store(
     broker: Settings,
     store: Store,
     proxy: Proxy,
+    pod: tuple[dict[str, str], Counter[str]],
     tmp_path: Path,
     make_settings: Callable[..., Settings],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[StageRunner]:
-    """A runner on an empty lake behind the proxy, with a Spark server and the tests' broker."""
-    values = {**store.settings(uuid4().hex), "AWS_ENDPOINT_URL": proxy.url}
-    for name, value in values.items():
+    """A runner on an empty lake behind the proxy, with a Spark server and the tests' broker.
+
+    There are no keys: all clients have the role of a pod.
+    """
+    root = store.settings(uuid4().hex)["LAKE_ROOT"]
+    values = {"LAKE_ROOT": root, "AWS_ENDPOINT_URL": proxy.url}
+    variables, _ = pod
+    for name, value in {**values, **variables}.items():
         monkeypatch.setenv(name, value)
     made = make_settings(**values)
     settings = replace(
@@ -102,6 +115,7 @@ def test_nothing_is_lost_or_doubled(in_store: StageRunner, broker: Settings, pro
     # The runs know their commits as their own: none believes that another had been there.
     assert [run.batch for run in runs] == [1, 1, 1]
     assert len(lost) > len(STAGES)
+    assert all(KEY in request.headers.get("authorization", "") for request in proxy.requests)
     conditional = [r for r in proxy.requests if r.is_log_entry and "if-none-match" in r.headers]
 
     streak: Counter[str] = Counter()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from crypto_pipeline.errors import LeaseHeldError, StoreAwayError, UnfitStoreError
-from crypto_pipeline.lake.lease import Terms, take
+from crypto_pipeline.lake.lease import Record, Terms, take
 from crypto_pipeline.lake.lease_store import BucketStore, lease_store
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.conftest import free_port
@@ -67,6 +69,19 @@ def test_a_bucket_keeps_numbers_ages_and_renewals(place: BucketStore) -> None:
         take_it(place, "two", lambda _: lease.renew())
     lease.release()
     assert take_it(place, "two", never) == 2
+
+
+def test_of_two_takers_at_once_one_gets_the_number(place: BucketStore) -> None:
+    start = threading.Barrier(2)
+
+    def create(name: str, epoch: int) -> bool:
+        start.wait()
+        return place.create(Record(epoch=epoch, holder=holder(name)))
+
+    with ThreadPoolExecutor(2) as pool:
+        for epoch in range(1, 11):
+            both = [pool.submit(create, name, epoch) for name in ("one", "two")]
+            assert sorted(one.result() for one in both) == [False, True]
 
 
 def test_a_number_taken_under_a_lost_answer_is_recognised(place: BucketStore, proxy: Proxy) -> None:
