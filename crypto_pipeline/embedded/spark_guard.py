@@ -82,10 +82,10 @@ def main() -> int:
 def patiently(settings: Settings, stop: threading.Event) -> Lease:
     """Take the lease; a store that is away is asked again, since it may come back."""
     end = now() + AWAY_SECONDS
-    store = lease_store(settings)
+    store, holder = lease_store(settings), this_process()
     while True:
         try:
-            return take(store, this_process(), terms=Terms(), is_dead=is_dead, say=_say)
+            return take(store, holder, terms=Terms(), is_dead=is_dead, say=_say)
         except StoreAwayError as error:
             if now() > end or stop.wait(RETRY_SECONDS):
                 raise

@@ -153,7 +153,10 @@ def take(
         found = store.newest()
         if first is None and found is not None:
             first = found
-        left = 0.0 if found is None else seconds_left(found, terms=terms, is_dead=is_dead)
+        # A number that this very holder took before an answer failed is followed by the next.
+        left = 0.0
+        if found is not None and found.record.holder.instance != holder.instance:
+            left = seconds_left(found, terms=terms, is_dead=is_dead)
         if found is not None and left > 0:
             _refuse_if_alive(found, first)
             if found is first:

@@ -170,6 +170,15 @@ def test_a_number_taken_under_a_lost_answer_is_recognised() -> None:
     assert world.take("two", dead=("one",)).epoch == 2
 
 
+def test_who_was_cut_off_while_taking_does_not_wait_for_itself() -> None:
+    world = World()
+    world.take("one")
+    begun = world.seconds
+
+    assert world.take("one").epoch == 2
+    assert world.seconds == begun
+
+
 def test_a_store_that_ignores_conditions_is_found_out() -> None:
     with pytest.raises(UnfitStoreError, match="ignores `If-None-Match: "):
         World(ignores_conditions=True).take("one")
