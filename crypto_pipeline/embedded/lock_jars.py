@@ -60,7 +60,11 @@ GROUPS = (
             f"software.amazon.awssdk:{name}:2.35.4"
             for name in ("s3", "sts", "s3-transfer-manager", "apache-client")
         ),
-        alone=("org.apache.hadoop:hadoop-aws:3.5.0",),
+        # The file system loads a class of the accelerator even when its streams are not used.
+        alone=(
+            "org.apache.hadoop:hadoop-aws:3.5.0",
+            "software.amazon.s3.analyticsaccelerator:analyticsaccelerator-s3:1.3.1",
+        ),
     ),
 )
 

@@ -18,7 +18,7 @@ def configuration(settings: Settings) -> dict[str, str]:
     values = {
         "aws.credentials.provider": ROLE if store.access_key_id is None else KEYS,
         "endpoint.region": store.region,
-        # The default stream comes from a library of its own, which we do not bring along.
+        # The default stream reads ahead for large scans; our files are a minute's rows.
         "input.stream.type": "classic",
         # Uploads are staged on disk; beside Spark's own scratch they go when it is cleared.
         "buffer.dir": str(settings.state_dir / "spark-local" / "s3a"),
