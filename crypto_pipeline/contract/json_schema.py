@@ -123,6 +123,43 @@ def rejected_schema() -> Schema:
     )
 
 
+def horizons_schema() -> Schema:
+    """The field `horizons` of the report of the stage `predictions` on `pipeline.status`."""
+    number: Schema = {"type": "number"}
+    measures = ("qlike", "median_qlike", "mse_log", "pinball", "coverage")
+    score = _object(
+        {
+            "model": TEXT,
+            "origins": COUNT,
+            **dict.fromkeys((*measures, "dm_statistic", "p_value"), _or_null(number)),
+        }
+    )
+    scores: Schema = {"type": "array", "items": score}
+    horizon = _object(
+        {
+            "horizon_minutes": COUNT,
+            **dict.fromkeys(("served", "model_version", "champion", "baseline"), _or_null(TEXT)),
+            "reason": TEXT,
+            **dict.fromkeys(("trained_through", "window_from", "window_through"), _or_null(TIME)),
+            "scores": scores,
+            **dict.fromkeys(("live_from", "live_through"), _or_null(TIME)),
+            "live": scores,
+            "drift": {"enum": ["none", "drifting", "unknown"]},
+            "drift_reason": {"type": "string"},
+        }
+    )
+    return {"$schema": DIALECT, "title": "horizons", "type": "array", "items": horizon}
+
+
+def _object(fields: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
+        "additionalProperties": True,
+    }
+
+
 def _record(kind: str, own: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
     """`optional` fields came later within the schema version: older records lack them."""
     fields = {

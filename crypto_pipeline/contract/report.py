@@ -1,6 +1,6 @@
 """What the lake tells the screen: the newest summary, forecasts and stage reports.
 
-These three are plain JSON objects whose fields are the columns of the table they come from;
+These are plain JSON objects whose fields are the columns of the table they come from;
 the names here are what the dashboard may rely on. Numbers that gold computed are JSON
 numbers, prices are decimal strings.
 """
@@ -51,7 +51,8 @@ class SummaryRecord(TypedDict):
 class ForecastRecord(TypedDict):
     """`market.forecasts`, key `source|symbol|horizon|model`; `is_served` marks the one to show.
 
-    `variance` is of the log return over the horizon; the band holds 90 % of returns.
+    `variance` is of the log return over the horizon; the band holds 90 % of returns. `pooled`
+    marks a symbol that has no coefficients of its own: new, or too thinly traded.
     """
 
     schema_version: int
@@ -73,10 +74,56 @@ class ForecastRecord(TypedDict):
     return_high: float
     price_low: float
     price_high: float
+    pooled: NotRequired[bool]
+
+
+class ModelScore(TypedDict):
+    """One model's losses over a window of origins; `p_value` is two-sided, against `baseline`.
+
+    QLIKE is the mean over all origins and symbols of y/f - ln(y/f) - 1, `median_qlike` its median;
+    `coverage` is the share of returns inside the 90 % band. Null: nothing to say it from.
+    """
+
+    model: str
+    origins: int
+    qlike: float | None
+    median_qlike: float | None
+    mse_log: float | None
+    pinball: float | None
+    coverage: float | None
+    dm_statistic: float | None
+    p_value: float | None
+
+
+class HorizonReport(TypedDict):
+    """Who serves a horizon and why; `scores` are walk-forward, `live` of forecasts since served.
+
+    `served` is the model that is shown, null when none is, `champion` the one that won its gate,
+    null when none has. `reason` is a sentence. `drift` compares live loss with the gate's.
+    """
+
+    horizon_minutes: int
+    served: str | None
+    model_version: str | None
+    champion: str | None
+    baseline: str | None
+    reason: str
+    trained_through: str | None
+    window_from: str | None
+    window_through: str | None
+    scores: list[ModelScore]
+    live_from: str | None
+    live_through: str | None
+    live: list[ModelScore]
+    drift: Literal["none", "drifting", "unknown"]
+    drift_reason: str
 
 
 class StageReport(TypedDict):
-    """`pipeline.status`, key = stage: what its last commit did. Seconds are wall seconds."""
+    """`pipeline.status`, key = stage: what its last commit did. Seconds are wall seconds.
+
+    `horizons` is said by the stage `predictions` alone.
+    """
 
     schema_version: int
     kind: Literal["status"]
@@ -90,3 +137,4 @@ class StageReport(TypedDict):
     seconds: float
     newest_fact_at: str | None
     committed_at: str
+    horizons: NotRequired[list[HorizonReport]]

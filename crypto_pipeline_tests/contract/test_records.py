@@ -14,6 +14,7 @@ import pytest
 from crypto_pipeline.contract import json_schema
 from crypto_pipeline.contract.message import fact_id, format_time, parse_time
 from crypto_pipeline.contract.poll import BODY_LIMIT
+from crypto_pipeline.contract.report import HorizonReport, ModelScore
 from crypto_pipeline.contract.tick import plain
 from crypto_pipeline_tests.builders import AT, MINUTE, candle, poll, rejected, tick
 
@@ -183,3 +184,39 @@ def test_a_revision_in_the_last_digit_has_an_id_of_its_own() -> None:
         candle(high=Decimal(f"12345678901234567890.12345678901234567{digit}")) for digit in (1, 2)
     )
     assert first.id != second.id
+
+
+def test_the_report_of_the_forecasts_has_a_schema() -> None:
+    score: ModelScore = {
+        "model": "blend",
+        "origins": 5760,
+        "qlike": 0.5,
+        "median_qlike": 0.3,
+        "mse_log": 0.9,
+        "pinball": None,
+        "coverage": 0.9,
+        "dm_statistic": -4.0,
+        "p_value": 0.0001,
+    }
+    horizon: HorizonReport = {
+        "horizon_minutes": 5,
+        "served": "ewma",
+        "model_version": None,
+        "champion": None,
+        "baseline": "ewma",
+        "reason": "Nothing has beaten ewma yet.",
+        "trained_through": format_time(AT),
+        "window_from": None,
+        "window_through": None,
+        "scores": [score],
+        "live_from": None,
+        "live_through": None,
+        "live": [],
+        "drift": "unknown",
+        "drift_reason": "",
+    }
+    schema = json_schema.horizons_schema()
+    jsonschema.validate([horizon], schema)
+    for broken in ({**horizon, "drift": "maybe"}, {**horizon, "scores": [{"model": "x"}]}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate([broken], schema)
