@@ -97,6 +97,27 @@ def dictionary(write: bool, file: Path) -> None:
         click.echo(page(), nl=False)
 
 
+@cli.command()
+@click.option(
+    "--candles",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of BASE_QUOTE-1m.csv.gz files.",
+)
+@click.option("--days", default=20, show_default=True, type=click.IntRange(1, 400))
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.pass_obj
+def evaluate(traceback: bool, candles: Path, days: int, out: Path) -> None:
+    """Score every model on the last days of a folder of candles, refitted daily."""
+    from crypto_pipeline.evaluation.command import evaluate as walk_forward
+
+    def run(settings: Settings, console: Console) -> int:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        return walk_forward(settings, console, candles=candles, days=days, out=out)
+
+    _exit_with(run, traceback=traceback)
+
+
 def _exit_with(action: Callable[[Settings, Console], int], *, traceback: bool) -> None:
     """Run an action; an error that a user can act on is a sentence and exit code 2."""
     try:
