@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -12,6 +13,8 @@ from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.session import connect, disconnect, lease_epoch
 from crypto_pipeline.lake.table import Table
+from crypto_pipeline.plan import batch_ranges, topic_ranges
+from crypto_pipeline.planned_input import topic_rows
 from crypto_pipeline.predictions.publication import forecast_records
 from crypto_pipeline.predictions.schema import FORECASTS
 from crypto_pipeline.predictions.training import Training, train
@@ -25,6 +28,7 @@ from crypto_pipeline.stream.ranges import read_ends
 
 # A backlog is drained in bites; so many in one cycle, the rest in the next.
 BITES = 8
+BY_NAME = {stage.name: stage for stage in STAGES}
 
 
 @dataclass
@@ -94,8 +98,21 @@ class Pipeline:
             table_id="" if state is None else state.id, batch=0 if last is None else last.batch
         )
 
-    def publish_status(self) -> Publication:
-        return self.screen.publish_status(self.runs, market=self.lake.market)
+    def publish_status(self, *, run_id: str | None = None) -> Publication:
+        behind = {name: self._behind(stage) for name, stage in BY_NAME.items() if name in self.runs}
+        return self.screen.publish_status(
+            self.runs, market=self.lake.market, behind=behind, run_id=run_id
+        )
+
+    def _behind(self, stage: Stage) -> int:
+        """What waits for the stage now: records on its topics, else batches of the one before."""
+        paths = {table.key: self.lake.path(table) for table in (stage.primary, *stage.reads)}
+        last = log.last_commit(paths[stage.primary.key])
+        if stage.topics:
+            waiting = topic_ranges(last, self.runner.read_ends(), sys.maxsize)
+            return 0 if waiting is None else topic_rows(waiting)
+        ranges = batch_ranges(stage, last, paths)
+        return 0 if ranges is None else ranges["batches"]["to"] - ranges["batches"]["after"]
 
 
 def open_pipeline(settings: Settings) -> Pipeline:

@@ -92,11 +92,22 @@ class Screen:
         self._send(topic.FORECASTS.name, rows, key=_forecast_key)
         return _sent(rows, at.batch, started, passed=found.passed)
 
-    def publish_status(self, runs: Mapping[str, StageRun], *, market: MarketKind) -> Publication:
+    def publish_status(
+        self,
+        runs: Mapping[str, StageRun],
+        *,
+        market: MarketKind,
+        behind: Mapping[str, int],
+        run_id: str | None = None,
+    ) -> Publication:
         """Send what each stage did last; a stage that found nothing new sends nothing."""
         started = time.perf_counter()
         now = datetime.now(UTC)
-        rows = [_report(run, market, now) for run in runs.values() if not run.is_empty]
+        rows = [
+            {**_report(run, market, now), "behind": behind.get(name, 0), "run_id": run_id}
+            for name, run in runs.items()
+            if not run.is_empty
+        ]
         self._send(topic.STATUS.name, rows, key=lambda r: str(r["stage"]))
         return _sent(rows, max((r["batch"] for r in rows), default=0), started)
 
@@ -137,6 +148,7 @@ def _report(run: StageRun, market: MarketKind, now: datetime) -> dict[str, Any]:
         "rows_in": run.rows_in,
         "rows_out": sum(run.rows_out.values()),
         "rejected": run.rejected,
+        "outcomes": dict(run.outcomes),
         "seconds": run.seconds,
         "newest_fact_at": newest,
         "committed_at": format_time(now),

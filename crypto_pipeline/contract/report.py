@@ -13,17 +13,36 @@ from crypto_pipeline.contract.message import MarketKind
 
 
 class RecentMinute(TypedDict):
-    """One minute of the chart's band: a 20-minute Bollinger band, annualised volatility."""
+    """One minute of the chart's band: a 20-minute Bollinger band, annualised volatility.
+
+    `origin` says whether its candle is the exchange's or one sampled price.
+    """
 
     minute_at: str
+    close: NotRequired[float | None]
+    origin: NotRequired[Literal["exchange", "sampled"]]
     middle: float | None
     upper: float | None
     lower: float | None
     volatility_1h: float | None
 
 
+class Gap(TypedDict):
+    """Minutes in [from_at, to_at) without a candle, as silver/gaps says now."""
+
+    from_at: str
+    to_at: str
+    minutes: int
+    cause: Literal["no_poll", "source_down", "halted", "served_never_received"]
+    state: Literal["open", "repaired", "given_up"]
+
+
 class SummaryRecord(TypedDict):
-    """`market.summary`, key `source|symbol`: one source and symbol, now; log returns."""
+    """`market.summary`, key `source|symbol`: one source and symbol, now; log returns.
+
+    `gaps` are those of the last 24 hours, newest first, at most 20. Measures of the newest
+    minute are left out where gold has none of the last two hours.
+    """
 
     schema_version: int
     kind: Literal["summary"]
@@ -45,6 +64,12 @@ class SummaryRecord(TypedDict):
     volatility_1h: float | None
     volatility_24h: float | None
     volatility_rank: int | None
+    z_score: NotRequired[float | None]
+    ewma: NotRequired[float | None]
+    atr_14: NotRequired[float | None]
+    bollinger_width: NotRequired[float | None]
+    origin: NotRequired[Literal["exchange", "sampled"]]
+    gaps: NotRequired[list[Gap]]
     recent: NotRequired[list[RecentMinute]]
 
 
@@ -123,6 +148,8 @@ class StageReport(TypedDict):
     """`pipeline.status`, key = stage: what its last commit did. Seconds are wall seconds.
 
     `horizons` is said by the stage `predictions` alone.
+    `behind` counts what waited for the stage when the report was made: records for the stage
+    that reads topics, batches for the others. `run_id` is the orchestrator's own, if one ran it.
     """
 
     schema_version: int
@@ -138,3 +165,21 @@ class StageReport(TypedDict):
     newest_fact_at: str | None
     committed_at: str
     horizons: NotRequired[list[HorizonReport]]
+    outcomes: NotRequired[dict[str, int]]
+    behind: NotRequired[int]
+    run_id: NotRequired[str | None]
+
+
+class SpoolReport(TypedDict):
+    """`pipeline.status`, key `spool`: what of the ingestion still waits for the broker."""
+
+    schema_version: int
+    kind: Literal["spool"]
+    market: MarketKind
+    source: str
+    polls: int
+    messages: int
+    bytes: int
+    limit_bytes: int
+    oldest_poll_at: str | None
+    reported_at: str

@@ -24,6 +24,10 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Opens the Spark session on first use and keeps it for the run; settings come at run time."""
 
     _open: Pipeline | None = PrivateAttr(default=None)
+    _run_id: str | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        self._run_id = context.run_id
 
     @property
     def _pipeline(self) -> Pipeline:
@@ -59,7 +63,7 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._pipeline.publish_forecasts()
 
     def publish_status(self) -> Publication:
-        return self._pipeline.publish_status()
+        return self._pipeline.publish_status(run_id=self._run_id)
 
 
 def asset_key(table: Table) -> dg.AssetKey:

@@ -15,6 +15,7 @@ from crypto_pipeline.stream.ingest import IngestReport
 from crypto_pipeline.stream.ingest import ingest as ingest_with
 from crypto_pipeline.stream.publish import Publisher
 from crypto_pipeline.stream.spool import Spool
+from crypto_pipeline.stream.spool_report import report_spool
 from crypto_pipeline.stream.topics import open_ready_producer
 
 
@@ -35,7 +36,7 @@ def ingest(settings: Settings) -> IngestReport:
         Publisher(settings, connect=open_ready_producer) as publisher,
     ):
         ending.callback(tally.save)
-        return ingest_with(
+        report = ingest_with(
             settings,
             venue=venue,
             others=others,
@@ -45,3 +46,5 @@ def ingest(settings: Settings) -> IngestReport:
             spool=spool,
             tally=tally,
         )
+        report_spool(settings, spool, publisher)
+        return report
