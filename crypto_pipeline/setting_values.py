@@ -10,12 +10,12 @@ from typing import Literal, get_args
 from crypto_pipeline.errors import SettingsError
 
 VenueName = Literal["binance", "kraken", "coinbase"]
-WHOLE_VENUE = "all"
 DEFAULT_SYMBOLS = (
     "BTC-USDT,ETH-USDT,SOL-USDT,XRP-USDT,BNB-USDT,DOGE-USDT,ADA-USDT,TRX-USDT,LINK-USDT,"
     "AVAX-USDT,LTC-USDT,DOT-USDT,BCH-USDT,NEAR-USDT,UNI-USDT,ATOM-USDT,XLM-USDT,HBAR-USDT,"
     "SHIB-USDT,PEPE-USDT"
 )
+WHOLE_VENUE = "all"
 HOST_FORM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 SYMBOL_FORM = re.compile(r"[A-Z0-9]{1,20}-[A-Z0-9]{2,10}")
 
@@ -83,7 +83,8 @@ def host(values: Mapping[str, str], name: str, default: str) -> str:
 def url(values: Mapping[str, str], name: str, default: str) -> str:
     text = values.get(name, default).rstrip("/")
     if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text):
-        raise SettingsError(f"{name} is {text!r}. Give an address such as {default}.")
+        example = default or "https://example.com"
+        raise SettingsError(f"{name} is {text!r}. Give an address such as {example}.")
     return text
 
 
@@ -93,6 +94,15 @@ def secret(values: Mapping[str, str], *names: str) -> Secret | None:
         if name in values:
             return Secret(values[name])
     return None
+
+
+def secret_url(values: Mapping[str, str], name: str) -> Secret | None:
+    """An address that is a secret itself, as a webhook's is; it is not repeated in an error."""
+    if name not in values:
+        return None
+    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", values[name]):
+        raise SettingsError(f"{name} is not an address. Give one that begins with https://.")
+    return Secret(values[name])
 
 
 def parse_symbols(text: str) -> tuple[str, ...]:

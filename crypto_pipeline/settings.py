@@ -19,14 +19,8 @@ from crypto_pipeline import kafka_settings, market_setting, setting_values, stor
 from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.kafka_settings import KafkaRole, KafkaSettings
 from crypto_pipeline.market_setting import MarketSetting, current_file
-from crypto_pipeline.setting_values import (
-    DEFAULT_SYMBOLS,
-    SYMBOL_FORM,
-    WHOLE_VENUE,
-    Secret,
-    VenueName,
-    parse_symbols,
-)
+from crypto_pipeline.screen_settings import ScreenSettings, screen_settings
+from crypto_pipeline.setting_values import SYMBOL_FORM, Secret, VenueName, parse_symbols
 from crypto_pipeline.store_settings import StoreSettings
 
 __all__ = [
@@ -87,6 +81,7 @@ class Settings:
     metrics_host: str
     metrics_port: int
     dashboard_metrics_port: int
+    screen: ScreenSettings
     spool_limit_mb: int
     store: StoreSettings
     databricks_token: Secret | None
@@ -165,7 +160,7 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """The variables that make a child process see the same settings; no secrets in it."""
-        watch_list = ",".join(self.symbols) or WHOLE_VENUE
+        watch_list = ",".join(self.symbols) or setting_values.WHOLE_VENUE
         values = {
             "MARKET": self.market,
             # Else every poll reads it from `.env` anew: the watch-list may change while we run.
@@ -205,6 +200,7 @@ class Settings:
             "DASHBOARD_METRICS_PORT": str(self.dashboard_metrics_port),
             "SPOOL_LIMIT_MB": str(self.spool_limit_mb),
             **self.kafka.environment(),
+            **self.screen.environment(),
         }
         return {name: value for name, value in values.items() if value is not None}
 
@@ -220,7 +216,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
     plan = setting_values.choice(values, "COINGECKO_PLAN", "demo", get_args(CoinGeckoPlan))
     return Settings(
         market=market_setting.decided(values, state_dir),
-        symbols=setting_values.watch_list(values.get("SYMBOLS", DEFAULT_SYMBOLS)),
+        symbols=setting_values.watch_list(values.get("SYMBOLS", setting_values.DEFAULT_SYMBOLS)),
         is_watch_list_pinned=bool(given.get("SYMBOLS")),
         venues=setting_values.venues(values.get("VENUES", ",".join(get_args(VenueName)))),
         state_dir=state_dir,
@@ -274,6 +270,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         metrics_host=setting_values.host(values, "METRICS_HOST", "127.0.0.1"),
         metrics_port=setting_values.port(values, "METRICS_PORT", 9464),
         dashboard_metrics_port=setting_values.port(values, "DASHBOARD_METRICS_PORT", 9465),
+        screen=screen_settings(values),
         spool_limit_mb=setting_values.integer(values, "SPOOL_LIMIT_MB", 512, low=1, high=1_000_000),
         store=store_settings.load(values),
         databricks_token=setting_values.secret(values, "DATABRICKS_TOKEN"),

@@ -1,22 +1,24 @@
-"""One consumer a server process, and the snapshot that every session reads.
+"""One consumer a server process, and the look at the market that every session shares.
 
-`Feed.take` runs on the tail's thread, `Feed.snapshot` on any; neither makes a Streamlit
-call. Sessions get the same frozen buffers until a record arrives.
+`Feed.take` runs on the tail's thread, `Feed.snapshot` and `Feed.look` on any; none makes a
+Streamlit call. Sessions get the same frozen buffers until a record arrives, and the same
+instruments within a second.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import streamlit as st
 
 from crypto_pipeline.contract import topic
-from crypto_pipeline.settings import load
+from crypto_pipeline.settings import Settings, load
 from crypto_pipeline.stream.tail import Follow, Tail, TailRecord, TailStatus
-from dashboard import observing
+from dashboard import frames, observing
 from dashboard.buffers import BYTE_LIMIT, TICKS_KEPT, Buffers, Kept, View
 
 FOLLOWED = (
@@ -40,6 +42,15 @@ class RunningTail(Protocol):
     def stop(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """The feed at one moment, with the instruments made of it."""
+
+    view: View
+    now: datetime
+    known: tuple[frames.Instrument, ...]
+
+
 class Feed:
     """Buffers behind a lock, filled by one tail that the feed starts and stops."""
 
@@ -53,6 +64,8 @@ class Feed:
         self._lock = threading.Lock()
         self._buffers = Buffers(byte_limit=byte_limit)
         self._frozen: Kept | None = None
+        self._looking = threading.Lock()
+        self._instruments: tuple[Kept, int, tuple[frames.Instrument, ...]] | None = None
         self._broker = broker
         self._tail = open_tail(self.take)
 
@@ -79,6 +92,22 @@ class Feed:
             kept = self._frozen
         return View(kept=kept, tail=self._tail.status, broker=self._broker)
 
+    def look(self, now: datetime) -> Look:
+        """The instruments as of this second: made once, however many sessions ask."""
+        view, second = self.snapshot(), int(now.timestamp())
+        with self._looking:
+            made = self._instruments
+            if made is None or made[0] is not view.kept or made[1] != second:
+                made = (view.kept, second, tuple(frames.instruments(view.kept, now)))
+                self._instruments = made
+        return Look(view=view, now=now, known=made[2])
+
+
+@st.cache_resource(show_spinner=False)
+def current_settings() -> Settings:
+    """Read once a process."""
+    return load()
+
 
 @st.cache_resource(
     show_spinner=False,
@@ -87,7 +116,7 @@ class Feed:
 )
 def current_feed() -> Feed:
     """The process's feed: made at the first visit, made again should its thread have ended."""
-    settings = load().as_kafka_user("dashboard")
+    settings = current_settings().as_kafka_user("dashboard")
     feed = Feed(
         lambda on_record: Tail(settings, FOLLOWED, on_record=on_record),
         broker=settings.kafka_address,

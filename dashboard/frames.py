@@ -1,4 +1,4 @@
-"""From a view of the feed to the rows and figures of the screen. Pure: `now` is given.
+"""From a view of the feed to the instruments of the screen. Pure: `now` is given.
 
 Ages are `now` minus the broker's time of the newest tick, in every market: a recorded
 minute is as fresh as its arrival, whatever year it tells of.
@@ -10,26 +10,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
-import pandas as pd
-
 from dashboard.buffers import Kept
-from dashboard.points import CandlePoint, ForecastPoint, Key, SummaryPoint, TickPoint
-from dashboard.words import (
-    NOTHING,
-    Freshness,
-    as_percent,
-    change_percent,
-    count_digits,
-    judge_age,
-    plain_text,
-    say_age,
-    say_band,
-    say_price,
-)
+from dashboard.points import CandlePoint, ForecastPoint, GapPoint, Key, SummaryPoint, TickPoint
+from dashboard.words import NOTHING, Freshness, count_digits, judge_age, say_price
 
 FORECAST_MINUTES = 60
-SPARK_MINUTES = 360
-SPARK_POINTS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +28,12 @@ class Instrument:
     summary: SummaryPoint | None
     candles: tuple[CandlePoint, ...]
     forecasts: tuple[ForecastPoint, ...]
+    models: tuple[ForecastPoint, ...] = ()
+    served: tuple[ForecastPoint, ...] = ()
+
+    @property
+    def gaps(self) -> tuple[GapPoint, ...]:
+        return () if self.summary is None else self.summary.gaps
 
     @property
     def rank(self) -> int:
@@ -92,13 +83,8 @@ def instruments(kept: Kept, now: datetime) -> list[Instrument]:
     """One per symbol of the shown source, the most volatile first."""
     source = shown_source(kept)
     keys = {key for key in (*kept.latest, *kept.summaries, *kept.candles) if key[0] == source}
-    prices: dict[Key, list[str]] = defaultdict(list)
-    for tick in kept.ticks:
-        prices[(tick.source, tick.symbol)].append(tick.price)
-    forecasts = served_forecasts(kept)
-    found = [
-        _instrument(kept, key, now, prices=prices[key], forecasts=forecasts[key]) for key in keys
-    ]
+    served, models = served_forecasts(kept), newest_forecasts(kept)
+    found = [_instrument(kept, key, now, forecasts=served[key], models=models[key]) for key in keys]
     return sorted(found, key=lambda one: (one.rank, one.symbol))
 
 
@@ -116,92 +102,32 @@ def served_forecasts(kept: Kept) -> dict[Key, list[ForecastPoint]]:
     return found
 
 
-def market_table(known: list[Instrument]) -> pd.DataFrame:
-    """The watch-list; column names are what the page configures."""
-    return pd.DataFrame([_table_row(one) for one in known])
-
-
-def pipeline_table(kept: Kept, now: datetime) -> pd.DataFrame:
-    """One row a stage, in the order in which they committed last."""
-    reports = sorted(kept.status.values(), key=lambda report: report.committed_at)
-    return pd.DataFrame(
-        [
-            {
-                "stage": plain_text(report.stage),
-                "state": judge_age(report.committed_at, now).badge,
-                "batch": report.batch,
-                "rows in": report.rows_in,
-                "rows out": report.rows_out,
-                "rejected": report.rejected,
-                "seconds": report.seconds,
-                "newest fact": _moment(report.newest_fact_at),
-            }
-            for report in reports
-        ]
-    )
-
-
-def poll_table(kept: Kept, now: datetime) -> pd.DataFrame:
-    polls = sorted(kept.polls, key=lambda poll: poll.broker_at, reverse=True)
-    return pd.DataFrame(
-        [
-            {
-                "source": plain_text(poll.source),
-                "purpose": plain_text(poll.purpose),
-                "age": say_age(max(now - poll.broker_at, now - now)),
-                "outcome": plain_text(poll.outcome),
-                "asked": poll.asked,
-                "published": poll.published,
-                "unchanged": poll.unchanged,
-                "rejected": poll.rejected,
-                "reason": plain_text(poll.reason or ""),
-            }
-            for poll in polls
-        ]
-    )
+def newest_forecasts(kept: Kept) -> dict[Key, list[ForecastPoint]]:
+    """Every model's newest word about each instrument, the served and the others."""
+    found: dict[Key, list[ForecastPoint]] = defaultdict(list)
+    for forecast in kept.forecasts:
+        found[(forecast.source, forecast.symbol)].append(forecast)
+    return found
 
 
 def _instrument(
-    kept: Kept, key: Key, now: datetime, *, prices: list[str], forecasts: list[ForecastPoint]
+    kept: Kept,
+    key: Key,
+    now: datetime,
+    *,
+    forecasts: list[ForecastPoint],
+    models: list[ForecastPoint],
 ) -> Instrument:
     tick, summary = kept.latest.get(key), kept.summaries.get(key)
-    known = [*prices, *([] if summary is None else [summary.last])]
+    digits = 0 if tick is None else tick.digits
     return Instrument(
         symbol=key[1],
-        digits=count_digits(known),
+        digits=max(digits, 0 if summary is None else count_digits([summary.last])),
         freshness=judge_age(None if tick is None else tick.broker_at, now),
         tick=tick,
         summary=summary,
         candles=kept.candles.get(key, ()),
         forecasts=tuple(forecasts),
+        models=tuple(sorted(models, key=lambda one: (one.horizon_minutes, one.model))),
+        served=kept.served.get(key, ()),
     )
-
-
-def _table_row(one: Instrument) -> dict[str, object]:
-    summary, forecast = one.summary, one.forecast(FORECAST_MINUTES)
-    return {
-        "rank": None if summary is None else summary.volatility_rank,
-        "symbol": plain_text(one.symbol),
-        "state": one.freshness.badge,
-        "price": one.shown_price,
-        "spark": sparkline(one.candles),
-        "1m": change_percent(summary.return_1m) if summary else None,
-        "5m": change_percent(summary.return_5m) if summary else None,
-        "1h": change_percent(summary.return_1h) if summary else None,
-        "24h": change_percent(summary.return_24h) if summary else None,
-        "volatility 1h": as_percent(summary.volatility_1h) if summary else None,
-        "volatility 24h": as_percent(summary.volatility_24h) if summary else None,
-        "forecast": as_percent(forecast.volatility) if forecast else None,
-        "band": say_band(forecast.return_low, forecast.return_high) if forecast else NOTHING,
-        "spread": summary.spread_bps if summary else None,
-    }
-
-
-def sparkline(candles: tuple[CandlePoint, ...]) -> list[float]:
-    """Every sixth close of six hours, the newest always among them."""
-    closes = [candle.close for candle in candles[-SPARK_MINUTES:]]
-    return closes[:: -(SPARK_MINUTES // SPARK_POINTS)][::-1]
-
-
-def _moment(moment: datetime | None) -> str:
-    return NOTHING if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"

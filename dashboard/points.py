@@ -28,6 +28,7 @@ class TickPoint:
     observed_at: datetime
     broker_at: datetime
     price: str
+    digits: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +46,28 @@ class CandlePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandSeries:
-    """`recent` of a summary as read-only arrays of one length; NaN where gold knows nothing."""
+    """Gold's minutes as read-only arrays of one length; NaN where gold knows nothing.
+
+    `sampled` is the close of a minute that has no candle of the exchange, NaN for others.
+    """
 
     minute_at: Times
     middle: Floats
     upper: Floats
     lower: Floats
     volatility_1h: Floats
+    sampled: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapPoint:
+    """Minutes in [from_at, to_at) without a candle."""
+
+    from_at: datetime
+    to_at: datetime
+    minutes: int
+    cause: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +84,12 @@ class SummaryPoint:
     volatility_1h: float | None
     volatility_24h: float | None
     volatility_rank: int | None
+    volume_24h: float | None
+    z_score: float | None
+    atr_14: float | None
+    bollinger_width: float | None
+    origin: str | None
+    gaps: tuple[GapPoint, ...]
     recent: BandSeries
 
 
@@ -99,6 +121,22 @@ class StatusPoint:
     seconds: float
     newest_fact_at: datetime | None
     committed_at: datetime
+    outcomes: tuple[tuple[str, int], ...]
+    behind: int | None
+    run_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolPoint:
+    """What of the ingestion waited for the broker when it said so."""
+
+    source: str
+    polls: int
+    messages: int
+    bytes: int
+    limit_bytes: int
+    oldest_poll_at: datetime | None
+    reported_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

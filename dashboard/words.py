@@ -6,8 +6,9 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 STALE_AFTER = timedelta(seconds=90)
 DEAD_AFTER = timedelta(minutes=5)
@@ -62,8 +63,50 @@ def say_age(age: timedelta) -> str:
     return f"{seconds // 86_400} d"
 
 
-def say_clock(moment: datetime) -> str:
-    return f"{moment:%H:%M:%S} UTC"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """How this viewer is told times: in UTC, or in the browser's own zone."""
+
+    zone: ZoneInfo | None = None
+
+    @property
+    def name(self) -> str:
+        return "UTC" if self.zone is None else self.zone.key
+
+    def here(self, moment: datetime) -> datetime:
+        return moment.astimezone(self.zone or UTC)
+
+    def offset(self, moment: datetime) -> timedelta:
+        return self.here(moment).utcoffset() or timedelta(0)
+
+    def time(self, moment: datetime) -> str:
+        return f"{self.here(moment):%H:%M:%S} {self.name}"
+
+    def minute(self, moment: datetime | None) -> str:
+        return NOTHING if moment is None else f"{self.here(moment):%H:%M} {self.name}"
+
+    def day(self, moment: datetime | None) -> str:
+        return NOTHING if moment is None else f"{self.here(moment):%Y-%m-%d %H:%M} {self.name}"
+
+    def stamp(self, moment: datetime) -> str:
+        return f"{self.here(moment):%Y-%m-%d %H:%M:%S} {self.name}"
+
+
+IN_UTC = Clock()
+
+
+def clock_of(zone: str | None, *, is_local: bool) -> Clock:
+    """The clock that the viewer asked for; UTC where the browser's zone is not known here.
+
+    >>> clock_of("Asia/Tokyo", is_local=True).minute(datetime(2026, 11, 23, 10, 5, tzinfo=UTC))
+    '19:05 Asia/Tokyo'
+    """
+    if not is_local or not zone:
+        return IN_UTC
+    try:
+        return Clock(zone=ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return IN_UTC
 
 
 def count_digits(prices: Iterable[str]) -> int:
@@ -97,6 +140,28 @@ def change_percent(log_return: float | None) -> float | None:
     return math.expm1(log_return) * 100
 
 
+def say_change(log_return: float | None) -> str:
+    """A log return as a signed change, its direction told by shape too.
+
+    >>> say_change(0.01), say_change(-0.01), say_change(None)
+    ('▲ +1.01 %', '▼ -1.00 %', '—')
+    """
+    percent = change_percent(log_return)
+    if percent is None:
+        return NOTHING
+    return f"{'▲' if percent > 0 else '▼' if percent < 0 else '■'} {percent:+.2f} %"
+
+
+def say_percent(fraction: float | None, digits: int = 0) -> str:
+    percent = as_percent(fraction)
+    return NOTHING if percent is None else f"{percent:,.{digits}f} %"
+
+
+def say_bytes(count: int) -> str:
+    """Megabytes with one figure behind the point."""
+    return f"{count / 1e6:,.1f} MB"
+
+
 def say_band(low: float, high: float) -> str:
     """A band of log returns as changes.
 
@@ -112,13 +177,38 @@ def plain_text(text: str) -> str:
     return shown if len(shown) <= TEXT_SHOWN else shown[:TEXT_SHOWN] + "…"
 
 
+# Escaped or not, Markdown makes links of addresses: a word joiner, unseen, keeps them text.
+LINKING = (("://", ":\u2060//"), ("www.", "www\u2060."), ("WWW.", "WWW\u2060."), ("@", "@\u2060"))
+
+
 def safe_markdown(text: str) -> str:
     """Text from outside for a place that reads Markdown: every mark is escaped.
 
-    >>> safe_markdown("<b>[x](http://y)")
-    '\\\\<b\\\\>\\\\[x\\\\]\\\\(http\\\\:\\\\/\\\\/y\\\\)'
+    >>> safe_markdown("<b>[x](y)")
+    '\\\\<b\\\\>\\\\[x\\\\]\\\\(y\\\\)'
     """
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", plain_text(text))
+    return _escaped(plain_text(text))
+
+
+# Wide look-alikes: Plotly reads `<b>` and `&lt;` as HTML.
+WIDE = str.maketrans({"<": "\uff1c", ">": "\uff1e", "&": "\uff06"})
+
+
+def figure_text(text: str) -> str:
+    """Text from outside for Plotly, without a mark that it would read as HTML."""
+    return plain_text(text).translate(WIDE)
+
+
+def safe_markdown_long(text: str) -> str:
+    """A sentence or more, all of it."""
+    pieces = (text[start : start + TEXT_SHOWN] for start in range(0, len(text), TEXT_SHOWN))
+    return _escaped("".join(plain_text(piece) for piece in pieces))
+
+
+def _escaped(shown: str) -> str:
+    for mark, apart in LINKING:
+        shown = shown.replace(mark, apart)
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", shown)
 
 
 def _signed(number: float | None) -> str:

@@ -13,7 +13,7 @@ from crypto_pipeline_tests.conftest import ROOT
 
 PACKAGE = ROOT / "crypto_pipeline"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-DASHBOARD = sorted((ROOT / "dashboard").glob("*.py"))
+DASHBOARD = sorted((ROOT / "dashboard").rglob("*.py"))
 
 DAGSTER_FILES = {"asset.py", "checks.py", "automation.py", "definitions.py"}
 DASHBOARD_MAY = (
@@ -21,6 +21,8 @@ DASHBOARD_MAY = (
     "crypto_pipeline.stream.connection",
     "crypto_pipeline.stream.tail",
     "crypto_pipeline.settings",
+    "crypto_pipeline.setting_values",
+    "crypto_pipeline.screen_settings",
     "crypto_pipeline.errors",
     "crypto_pipeline.observed",
 )
@@ -98,7 +100,8 @@ def test_init_files_are_empty() -> None:
 
 
 def test_modules_stay_small() -> None:
-    long = {relative(f): n for f in MODULES if (n := len(f.read_text().splitlines())) > 300}
+    modules = (*MODULES, *DASHBOARD)
+    long = {relative(f): n for f in modules if (n := len(f.read_text().splitlines())) > 300}
     assert long == {}
 
 

@@ -73,20 +73,30 @@ def keep(page: Page, name: str) -> Path:
 
 
 def test_the_dashboard_fills_and_its_price_moves(up: Up, page: Page) -> None:
-    page.goto(f"http://127.0.0.1:{up.settings.dashboard_port}/?symbol=BTC-USDT")
+    root = f"http://127.0.0.1:{up.settings.dashboard_port}"
+    page.goto(f"{root}/?symbol=BTC-USDT")
     expect(page.get_by_text("SIMULATED DATA")).to_be_visible(timeout=60_000)
     expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=FIRST_CHART_MS)
     line = page.get_by_role("heading", name=re.compile(r"BTC-USDT · [\d,.]+"))
     expect(page.get_by_text(re.compile("forecast 60 min from"))).to_be_visible(
         timeout=FIRST_CHART_MS
     )
+    expect(page.get_by_text("Last move, z-score")).to_be_visible(timeout=FIRST_CHART_MS)
     before = line.inner_text()
     expect(line).not_to_have_text(before, timeout=150_000)
     expect(page.get_by_text("Starting.")).to_have_count(0, timeout=FIRST_CHART_MS)
-    # Watch-list, stages, polls: none of them twice.
-    expect(page.get_by_test_id("stDataFrame")).to_have_count(3)
+    keep(page, "stack-symbol")
+    page.goto(root)
+    # The watch-list, once: none of what is drawn anew stays behind.
     expect(page.get_by_role("heading", name="Watch-list")).to_have_count(1)
-    keep(page, "dashboard")
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(1)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=60_000)
+    keep(page, "stack-market")
+    page.goto(f"{root}/?page=pipeline")
+    # Sources, stages, runs, symbols: all that the topics tell of the pipeline has come.
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(4, timeout=60_000)
+    expect(page.get_by_text("not told yet")).to_have_count(0, timeout=FIRST_CHART_MS)
+    keep(page, "stack-pipeline")
     assert not page.get_by_test_id("stException").count()
 
 

@@ -16,7 +16,7 @@ from crypto_pipeline_tests.dashboard.market import (
     tick,
     whole_market,
 )
-from dashboard import charts, frames
+from dashboard import chart_forecasts, charts, frames, thin
 
 
 def instrument(*records):
@@ -29,7 +29,7 @@ def trace(figure, name):
 
 def test_the_figure_shows_candles_band_forecast_and_the_live_price():
     figure = charts.market_figure(instrument(*whole_market()), hours=3, is_dark=False)
-    assert len(trace(figure, "1-minute candles").x) == 180
+    assert len(trace(figure, "Exchange candles (1 min)").x) == 180
     assert len(trace(figure, "Bollinger band (20 min)").x) <= 181
     assert len(trace(figure, "Forecast, 90 % band").x) == 4
     assert trace(figure, "Live price").y[0] == float("0.0000000012")
@@ -46,7 +46,7 @@ def test_the_funnel_starts_at_the_origin_and_widens():
 def test_a_forecast_whose_time_has_passed_is_not_drawn():
     later = [candle(open_at=MINUTE + timedelta(minutes=m)) for m in range(90)]
     one = instrument(tick(), forecast(minutes=5), forecast(minutes=60), *later)
-    assert charts.current_forecasts(one) == ()
+    assert chart_forecasts.current_forecasts(one) == ()
 
 
 @pytest.mark.parametrize("records", [[tick()], [candle()], [summary()], [summary(recent=[])]])
@@ -60,16 +60,16 @@ def test_traces_are_numpy_and_bounded_and_zoom_outlives_a_refresh():
     figure = charts.market_figure(one, hours=6, is_dark=False)
     for drawn in figure.data:
         assert isinstance(drawn.x, np.ndarray)
-        assert len(drawn.x) <= charts.POINTS
+        assert len(drawn.x) <= thin.POINTS
     again = charts.market_figure(one, hours=6, is_dark=True)
-    assert figure.layout.uirevision == again.layout.uirevision == "DUST-USDT|6"
+    assert figure.layout.uirevision == again.layout.uirevision == "DUST-USDT|6|UTC"
     assert len(figure.to_json()) < 150_000
 
 
 def test_rising_and_falling_candles_differ_by_fill_not_only_by_colour():
     drawn = trace(
         charts.market_figure(instrument(*whole_market()), hours=2, is_dark=False),
-        "1-minute candles",
+        "Exchange candles (1 min)",
     )
     assert drawn.increasing.fillcolor == "rgba(0,0,0,0)"
     assert drawn.decreasing.fillcolor != "rgba(0,0,0,0)"

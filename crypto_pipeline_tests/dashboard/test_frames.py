@@ -16,7 +16,7 @@ from crypto_pipeline_tests.dashboard.market import (
     tick,
     whole_market,
 )
-from dashboard import frames, states, words
+from dashboard import frames, states, tables, words
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_padding_zeros_do_not_show_but_digits_do_not_jump_between_polls():
 
 
 def test_rows_come_by_rank_with_changes_in_percent_and_the_served_forecast():
-    table = frames.market_table(frames.instruments(make_feed(*whole_market()).snapshot().kept, NOW))
+    table = tables.market_table(frames.instruments(make_feed(*whole_market()).snapshot().kept, NOW))
     assert list(table["symbol"]) == ["DUST-USDT", "PEPE-USDT", "BTC-USDT"]
     first = table.iloc[0]
     assert first["24h"] == pytest.approx(100 * math.expm1(-0.05))
@@ -45,7 +45,7 @@ def test_rows_come_by_rank_with_changes_in_percent_and_the_served_forecast():
 
 
 def test_what_never_came_is_empty_not_wrong():
-    table = frames.market_table(frames.instruments(make_feed(tick()).snapshot().kept, NOW))
+    table = tables.market_table(frames.instruments(make_feed(tick()).snapshot().kept, NOW))
     row = table.iloc[0]
     assert row[["rank", "1m", "volatility 1h", "forecast", "spread"]].isna().all()
     assert row["band"] == words.NOTHING
@@ -95,15 +95,16 @@ def test_the_headline_tells_what_moves_most_its_forecast_and_freshness():
     view = make_feed(*whole_market()).snapshot()
     told = {f.label: f for f in states.headline(view, frames.instruments(view.kept, NOW), NOW)}
     assert told["Most volatile now"].value == r"DUST\-USDT"
-    assert told["Its next 60 minutes"].note == r"65% a year · har\_pooled"
+    assert told["Its next 60 minutes"].value == "65 % a year"
+    assert told["Its next 60 minutes"].note == "-0.77 … +0.78 %"
     assert told["Newest poll"].value == "5 s"
-    assert told["Symbols fresh"].value == "3 of 3"
+    assert told["Newest poll"].note == "● fresh: 3 of 3 symbols fresh"
     assert told["Lake lag"].value == "9 s"
 
 
 def test_the_pipeline_table_is_in_the_order_of_commits():
     kept = make_feed(status("gold"), status("raw", at=MINUTE, rejected=3)).snapshot().kept
-    table = frames.pipeline_table(kept, NOW)
+    table = tables.stage_table(kept, NOW, words.IN_UTC)
     assert list(table["stage"]) == ["raw", "gold"]
     assert list(table["rejected"]) == [3, 0]
 
@@ -118,6 +119,13 @@ def test_text_from_outside_is_short_printable_and_escaped():
     assert words.plain_text("a\u202eb\nc") == "a�b�c"
     assert len(words.plain_text("x" * 10_000)) == 41
     assert words.safe_markdown("<script>$x$:red[a]") == r"\<script\>\$x\$\:red\[a\]"
+
+
+@pytest.mark.parametrize("text", ["http://evil.example", "www.evil.example", "me@evil.example"])
+def test_an_address_in_a_text_does_not_become_a_link(text):
+    shown = words.safe_markdown(text).replace("\\", "")
+    assert text not in shown
+    assert shown.replace("\u2060", "") == text
 
 
 def test_an_unknown_symbol_in_the_address_falls_back_to_the_most_volatile():
