@@ -125,3 +125,13 @@ def test_an_alert_asks_for_metrics_that_exist_and_has_its_page() -> None:
         assert asked <= names
         assert f"## {alert['alert']}\n" in runbook
     assert len(re.findall(r"^## CryptoPipeline", runbook, re.MULTILINE)) == len(alerts)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_instance_is_the_laptops_on_postgres(profile: str) -> None:
+    (found,) = (m for m in manifests(profile) if m["metadata"]["name"].endswith("-dagster"))
+    chart = yaml.safe_load(found["data"]["dagster.yaml"])
+    laptop = yaml.safe_load((ROOT / "deploy" / "dagster.yaml").read_text())
+    assert "postgres_db" in chart.pop("storage")["postgres"]
+    assert chart.pop("run_launcher") == {"module": "dagster", "class": "DefaultRunLauncher"}
+    assert chart == laptop

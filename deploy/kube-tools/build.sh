@@ -1,20 +1,20 @@
 #!/bin/sh
-# Builds what the chart's tests need: helm, from its locked Go module. What is there already is not
-# built again.
+# Makes what the chart's tests need: helm, compiled from its locked Go module, and checkov in an
+# environment of its own. What is there already is not made again.
 #
-#   sh deploy/kube-tools/build.sh          prints the folder that holds it
+#   sh deploy/kube-tools/build.sh          prints the folder that holds them
 #   sh deploy/kube-tools/build.sh --where  only says where that is, or would be
 set -eu
 cd "$(dirname "$0")"
 
-key=$(cat helm/go.mod helm/go.sum | sha256sum | cut -c 1-16)
+key=$(cat helm/go.mod helm/go.sum checkov.lock | sha256sum | cut -c 1-16)
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/crypto-pipeline/tools/$key
 if [ -f "$tools/complete" ] || [ "${1:-}" = --where ]; then
     echo "$tools"
     exit 0
 fi
 if ! command -v go >/dev/null; then
-    echo "The Go toolchain was not found. Install Go 1.25 or newer (go.dev/dl), then run this again." >&2
+    echo "The Go toolchain was not found. Install Go 1.26 or newer (go.dev/dl), then run this again." >&2
     exit 2
 fi
 mkdir -p "$tools"
@@ -22,5 +22,10 @@ echo "Building helm" >&2
 # Two compilers at a time, and behind whatever else this machine does.
 (cd helm && nice -n 19 env CGO_ENABLED=0 GOFLAGS="-p=2 -trimpath -buildvcs=false -mod=readonly" \
     go build -ldflags "-s -w" -o "$tools/" helm.sh/helm/v3/cmd/helm) >&2
+echo "Setting up checkov" >&2
+python=../../.venv/bin/python
+[ -x "$python" ] || python=python3
+"$python" -m venv --clear "$tools/checkov" >&2
+"$tools/checkov/bin/python" -m pip install --disable-pip-version-check --quiet --require-hashes -r checkov.lock >&2
 touch "$tools/complete"
 echo "$tools"
