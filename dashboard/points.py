@@ -112,6 +112,34 @@ class ForecastPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScorePoint:
+    """One model's losses at one horizon."""
+
+    model: str
+    origins: int
+    qlike: float | None
+    median_qlike: float | None
+    pinball: float | None
+    coverage: float | None
+    p_value: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HorizonPoint:
+    """Who serves a horizon and why; `scores` are walk-forward, `live` of what was served."""
+
+    minutes: int
+    served: str | None
+    champion: str | None
+    baseline: str | None
+    reason: str
+    drift: str
+    drift_reason: str
+    scores: tuple[ScorePoint, ...]
+    live: tuple[ScorePoint, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusPoint:
     stage: str
     batch: int
@@ -124,6 +152,7 @@ class StatusPoint:
     outcomes: tuple[tuple[str, int], ...]
     behind: int | None
     run_id: str | None
+    horizons: tuple[HorizonPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from dashboard.points import (
     Floats,
     ForecastPoint,
     GapPoint,
+    HorizonPoint,
+    ScorePoint,
     SpoolPoint,
     StatusPoint,
     SummaryPoint,
@@ -22,6 +24,7 @@ from dashboard.reading import TEXT_LIMIT, checked, price_of, text_of
 BAND_POINTS = 1_500
 GAPS = 50
 OUTCOMES = 30
+HORIZONS, SCORES = 10, 20
 
 
 def read_summary(value: dict[str, Any]) -> SummaryPoint:
@@ -89,6 +92,7 @@ def read_status(value: dict[str, Any]) -> StatusPoint:
             ),
             behind=_whole(value, "behind"),
             run_id=_optional_text(value, "run_id"),
+            horizons=tuple(_horizon(one) for one in (value.get("horizons") or [])[:HORIZONS]),
         )
     )
 
@@ -130,6 +134,32 @@ def _gap(value: dict[str, Any]) -> GapPoint:
         minutes=int(value["minutes"]),
         cause=text_of(value, "cause"),
         state=text_of(value, "state"),
+    )
+
+
+def _horizon(value: dict[str, Any]) -> HorizonPoint:
+    return HorizonPoint(
+        minutes=int(value["horizon_minutes"]),
+        served=_optional_text(value, "served"),
+        champion=_optional_text(value, "champion"),
+        baseline=_optional_text(value, "baseline"),
+        reason=str(value["reason"])[:TEXT_LIMIT],
+        drift=text_of(value, "drift"),
+        drift_reason=str(value["drift_reason"])[:TEXT_LIMIT],
+        scores=tuple(_score(one) for one in value["scores"][:SCORES]),
+        live=tuple(_score(one) for one in value["live"][:SCORES]),
+    )
+
+
+def _score(value: dict[str, Any]) -> ScorePoint:
+    return ScorePoint(
+        model=text_of(value, "model"),
+        origins=int(value["origins"]),
+        qlike=_measure(value, "qlike"),
+        median_qlike=_measure(value, "median_qlike"),
+        pinball=_measure(value, "pinball"),
+        coverage=_measure(value, "coverage"),
+        p_value=_measure(value, "p_value"),
     )
 
 

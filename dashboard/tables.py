@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ import pandas as pd
 
 from dashboard.buffers import Kept
 from dashboard.frames import FORECAST_MINUTES, Instrument
-from dashboard.points import CandlePoint, GapPoint, StatusPoint
+from dashboard.points import CandlePoint, GapPoint, HorizonPoint, StatusPoint
 from dashboard.words import (
     NOTHING,
     Clock,
@@ -217,6 +218,38 @@ def model_table(one: Instrument) -> pd.DataFrame:
             for forecast in one.models
         ]
     )
+
+
+def score_table(horizon: HorizonPoint, *, is_live: bool) -> pd.DataFrame:
+    """The models of a horizon, the least loss first; walk-forward, or of what was served."""
+    scores = sorted(
+        horizon.live if is_live else horizon.scores,
+        key=lambda score: math.inf if score.qlike is None else score.qlike,
+    )
+    return pd.DataFrame(
+        [
+            {
+                "model": plain_text(score.model),
+                "role": _role(score.model, horizon),
+                "QLIKE": score.qlike,
+                "median QLIKE": score.median_qlike,
+                "pinball": score.pinball,
+                "coverage": as_percent(score.coverage),
+                "p against baseline": score.p_value,
+                "origins": score.origins,
+            }
+            for score in scores
+        ]
+    )
+
+
+def _role(model: str, horizon: HorizonPoint) -> str:
+    names = (
+        ("★ served", horizon.served),
+        ("champion", horizon.champion),
+        ("baseline", horizon.baseline),
+    )
+    return ", ".join(name for name, holder in names if holder == model)
 
 
 def candle_table(candles: Sequence[CandlePoint]) -> pd.DataFrame:

@@ -74,9 +74,29 @@ def rich(now: datetime) -> Iterator[Any]:
                 stage, at=now - timedelta(seconds=9 + 60 * back), behind=0,
                 run_id=f"0d1e2f3a-{back:04d}-4b5c-8d9e-000000000000",
                 outcomes={"accepted": 38, "duplicate": 2},
+                **({"horizons": [horizon()]} if stage == "predictions" else {}),
             )  # fmt: skip
     yield record("pipeline.status", spool(now), at=now, key="spool")
     yield poll(at=now - timedelta(seconds=5))
+
+
+def horizon() -> dict[str, Any]:
+    losses = {"har_pooled": 0.41, "ewma": 0.44, "persistence": 0.62}
+    scores = [
+        {
+            "model": model, "origins": 900, "qlike": loss, "median_qlike": loss / 2,
+            "mse_log": 0.5, "pinball": 0.0011, "coverage": 0.89,
+            "dm_statistic": None, "p_value": None if model == "ewma" else 0.02,
+        }
+        for model, loss in losses.items()
+    ]  # fmt: skip
+    return {
+        "horizon_minutes": 60, "served": "har_pooled", "model_version": "1",
+        "champion": "har_pooled", "baseline": "ewma",
+        "reason": "har_pooled beats ewma by QLIKE, p 0.02.", "trained_through": None,
+        "window_from": None, "window_through": None, "scores": scores, "live_from": None,
+        "live_through": None, "live": [], "drift": "none", "drift_reason": "Within its gate.",
+    }  # fmt: skip
 
 
 def spool(now: datetime) -> dict[str, Any]:

@@ -104,7 +104,11 @@ def test_the_symbol_page_shows_its_measures_chart_and_gaps(open_page, now):
 
 def test_the_forecasts_page_shows_what_is_served_and_every_model(open_page, now):
     page = open_page(make_feed(*rich(now), now=now), page="forecasts")
-    served, models = (frame.value for frame in page.dataframe)
+    served, scores, models = (frame.value for frame in page.dataframe)
+    assert list(scores["model"]) == ["har_pooled", "ewma", "persistence"]
+    assert list(scores["role"]) == ["★ served, champion", "baseline", ""]
+    assert "har_pooled beats ewma" in texts(page.markdown).replace("\\", "")
+    assert "nothing scored yet" in texts(page.caption)
     assert set(served["minutes"]) == {60}
     assert set(models["model"]) == {"har_pooled", "ewma", "persistence"}
     assert list(models[models["served"] != ""]["model"].unique()) == ["har_pooled"]
@@ -113,6 +117,7 @@ def test_the_forecasts_page_shows_what_is_served_and_every_model(open_page, now)
 def test_the_forecasts_page_says_when_there_is_none(open_page, now):
     page = open_page(make_feed(tick(at=now), now=now), page="forecasts")
     assert "No forecast has been published yet" in texts(page.caption)
+    assert "No score has been published yet" in texts(page.caption)
 
 
 def test_the_pipeline_page_shows_stages_sources_runs_and_spool(open_page, now):

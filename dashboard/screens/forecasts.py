@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import shell, tables
-from dashboard.words import plain_text, safe_markdown
+from dashboard.words import plain_text, safe_markdown, safe_markdown_long
 
 NUMBER = st.column_config.NumberColumn
 COLUMNS = {
@@ -17,11 +17,18 @@ COLUMNS = {
     "model": st.column_config.TextColumn("Model"),
 }
 
+SCORES = {
+    "coverage": NUMBER("Inside the 90 % band", format="%.1f %%"),
+    **{name: NUMBER(name, format="%.4f") for name in ("QLIKE", "median QLIKE", "pinball")},
+    "p against baseline": NUMBER(format="%.3f", help="Two-sided, Diebold-Mariano"),
+}
+
 
 def page() -> None:
-    shell.hold("compared")
+    shell.hold("compared", "scored")
     shell.live(shell.draw_head)
     shell.live(draw_served, slower=2)
+    shell.live(draw_scores, slower=2)
     shell.live(draw_models, slower=2)
 
 
@@ -48,6 +55,32 @@ def draw_served() -> None:
         height=shell.table_height(len(shown), 390),
         column_config=COLUMNS,
     )
+
+
+def draw_scores() -> None:
+    """Champion and why, and the scoreboard, as the lake judged them."""
+    status = shell.look().view.kept.status.values()
+    known = {one.minutes: one for report in status for one in report.horizons}
+    st.subheader("Scoreboard", anchor=False, help="QLIKE: less is better; 0 is perfect.")
+    if not known:
+        st.caption("No score has been published yet (topic pipeline.status, stage predictions).")
+        return
+    if st.session_state.get("scored") not in known:
+        st.session_state["scored"] = max(known)
+    minutes = st.segmented_control(
+        "Minutes ahead of the scores", sorted(known), key="scored", required=True
+    )
+    one = known[minutes or max(known)]
+    st.markdown(
+        f"**Served: {safe_markdown(one.served or 'none')}** · champion "
+        f"{safe_markdown(one.champion or 'none')} · {safe_markdown_long(one.reason)}"
+    )
+    st.caption(f"Drift: {safe_markdown(one.drift)}. {safe_markdown_long(one.drift_reason)}")
+    for title, is_live in (("Live, since served", True), ("Walk-forward", False)):
+        table = tables.score_table(one, is_live=is_live)
+        st.caption(f"**{title}**" + (": nothing scored yet." if table.empty else ""))
+        if not table.empty:
+            st.dataframe(table, key=f"scores-{is_live}", hide_index=True, column_config=SCORES)
 
 
 def draw_models() -> None:
