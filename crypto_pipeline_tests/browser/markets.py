@@ -110,7 +110,7 @@ def spool(now: datetime) -> dict[str, Any]:
 def hostile(now: datetime) -> Iterator[Any]:
     for symbol in HOSTILE:
         yield tick(symbol, at=now, price="1.5")
-        yield summary(symbol, now=now, volatility_rank=1, recent=[])
+        yield summary(symbol, now=now, volatility_rank=1, volatility_1h=2.0, recent=[])
         yield candle(symbol, open_at=now.replace(second=0, microsecond=0))
         for minutes in (5, 15, 60):
             yield forecast(symbol, now=now, minutes=minutes, model="<b>model</b>")

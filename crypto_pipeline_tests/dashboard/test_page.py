@@ -257,7 +257,7 @@ def test_a_wrong_symbol_in_the_address_is_told(open_page, now):
 @pytest.mark.parametrize("name", ["market", "symbol", "forecasts", "pipeline", "alerts"])
 def test_hostile_names_are_text_on_every_page(open_page, now, name):
     page = open_page(make_feed(*hostile(now), now=now), page=name)
-    written = [*page.markdown, *page.caption, *page.warning, *page.info]
+    written = [*page.markdown, *page.caption, *page.warning, *page.info, *page.toast]
     assert not any(getattr(element.proto, "allow_html", False) for element in page.markdown)
     assert not any("<script" in element.value.replace("\\<", "") for element in written)
     assert not any("](http" in element.value.replace("\\]", "") for element in written)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import process, shell
 from dashboard.alerts import Event, Log, Thresholds, exceeded, watch
-from dashboard.words import Clock, plain_text
+from dashboard.words import Clock, plain_text, safe_markdown
 
 ROWS = 200
 KINDS = {"move": "Move in 5 min", "volatility": "Volatility, 1 h", "stale": "Stale"}
@@ -43,7 +43,7 @@ def draw_alerts() -> None:
     log: Log = st.session_state.setdefault("alert_log", Log())
     for event in watch(log, seen.known, limits, seen.now):
         if event.has_begun:
-            st.toast(f"{KINDS[event.kind]}: {plain_text(event.symbol)}".replace(":", "\\:"))
+            st.toast(f"{KINDS[event.kind]} · {safe_markdown(event.symbol)}")
     st.subheader("Over a threshold now", anchor=False)
     over = exceeded(seen.known, limits)
     if not seen.known:
