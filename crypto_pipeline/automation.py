@@ -8,15 +8,20 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from crypto_pipeline import settings as settings_module
+from crypto_pipeline.alerting.look import lake_alerts, tell
 from crypto_pipeline.backfill.run import days_to_repair
 from crypto_pipeline.contract import topic
 from crypto_pipeline.errors import MarketError, StreamError
+from crypto_pipeline.maintenance.lake_upkeep import works_due
+from crypto_pipeline.resources.alerts import instance_alerts
 from crypto_pipeline.stream.ranges import read_ends
 
 INGESTION_JOB = "ingestion"
 CYCLE_JOB = "lake_cycle"
 BACKFILL_JOB = "candle_backfill"
 REPAIR_JOB = "gap_repair"
+UPKEEP_JOB = "lake_upkeep"
+HISTORY_JOB = "history_upkeep"
 
 # A day that was asked for is looked at again when its candles had the time to reach the ledger.
 REPAIR_PAUSE = timedelta(minutes=5)
@@ -69,6 +74,22 @@ gap_repair = dg.define_asset_job(
 )
 
 
+lake_upkeep = dg.define_asset_job(
+    UPKEEP_JOB,
+    selection=dg.AssetSelection.groups("maintenance")
+    - dg.AssetSelection.assets(["maintenance", "dagster_history"]),
+    executor_def=dg.in_process_executor,
+    description="A bite of maintenance: ranges, compaction, retention, vacuum, counts",
+)
+
+history_upkeep = dg.define_asset_job(
+    HISTORY_JOB,
+    selection=dg.AssetSelection.assets(["maintenance", "dagster_history"]),
+    executor_def=dg.in_process_executor,
+    description="Dagster's own old runs and events removed",
+)
+
+
 def is_running(instance: dg.DagsterInstance, job: str) -> bool:
     """Whether a run of the job is queued or going: a second one would only wait for it."""
     return bool(
@@ -88,6 +109,16 @@ def every_minute(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.Sk
     if is_running(context.instance, INGESTION_JOB):
         return dg.SkipReason("The poll of the minute before is still going.")
     return dg.RunRequest()
+
+
+# Off the hour, when other schedules start.
+every_hour = dg.ScheduleDefinition(
+    name="every_hour",
+    job=history_upkeep,
+    cron_schedule="17 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
 
 
 @dg.sensor(
@@ -134,3 +165,42 @@ def open_gaps(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipRea
         return dg.SkipReason("No missing minute is due to be asked for.")
     context.update_cursor(json.dumps({d: asked[d] for d in recent} | {waiting[0]: now.isoformat()}))
     return dg.RunRequest(partition_key=waiting[0])
+
+
+@dg.sensor(
+    job=lake_upkeep,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    name="upkeep_due",
+)
+def upkeep_due(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """A bite when a log says that something is due; what one bite leaves, the next takes."""
+    if is_running(context.instance, UPKEEP_JOB):
+        return dg.SkipReason("The bite before is still going.")
+    works = works_due(settings_module.load())
+    if not works:
+        return dg.SkipReason("Nothing is due.")
+    return dg.RunRequest(tags={"due": str(len(works)), "first": works[0].kind})
+
+
+WATCHED_JOBS = (INGESTION_JOB, CYCLE_JOB, REPAIR_JOB, UPKEEP_JOB, HISTORY_JOB)
+
+
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    name="alerts",
+)
+def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Tell who is to be told of failed runs, stale tables, books and gaps; once each."""
+    settings = settings_module.load()
+    if not settings.alerting.is_on:
+        return dg.SkipReason("Nobody is to be told: set ALERT_WEBHOOK_URL or ALERT_EMAIL_TO.")
+    repository = context.repository_def
+    checks = [] if repository is None else sorted(repository.asset_graph.asset_check_keys)
+    found = [
+        *instance_alerts(context.instance, jobs=WATCHED_JOBS, checks=checks),
+        *lake_alerts(settings, now=datetime.now(UTC)),
+    ]
+    sent = tell(settings, found)
+    return dg.SkipReason(f"{len(found)} things are wrong; {len(sent)} messages were sent.")

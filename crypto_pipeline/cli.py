@@ -85,6 +85,49 @@ def backfill(
 
 
 @cli.command()
+@click.pass_obj
+def status(traceback: bool) -> None:
+    """Show what runs, how far each stage is, and how much disk each part takes."""
+    from crypto_pipeline.status import print_status
+
+    _exit_with(print_status, traceback=traceback)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.pass_obj
+def backup(traceback: bool, folder: Path) -> None:
+    """Copy the lake's tables into FOLDER, consistent also while the pipeline runs."""
+    from crypto_pipeline.backup import backup as copy_lake
+
+    def run(settings: Settings, console: Console) -> int:
+        made = copy_lake(settings, folder)
+        console.print(f"{len(made['tables'])} tables, {len(made['sha256'])} files in {folder}.")
+        return 0
+
+    _exit_with(run, traceback=traceback)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.pass_obj
+def restore(traceback: bool, folder: Path) -> None:
+    """Check a backup and put its tables where LAKE_ROOT says; the pipeline must not run."""
+    from crypto_pipeline.backup import restore as put_back
+    from crypto_pipeline.embedded import up_lock
+    from crypto_pipeline.errors import MachineError
+
+    def run(settings: Settings, console: Console) -> int:
+        if up_lock.is_held(settings):
+            raise MachineError("`make up` runs in this folder. Stop it with Ctrl-C first.")
+        found = put_back(settings, folder)
+        console.print(f"{len(found['tables'])} tables of {found['made_at']} are back.")
+        return 0
+
+    _exit_with(run, traceback=traceback)
+
+
+@cli.command()
 @click.option("--write", is_flag=True, help="Write the page instead of printing it.")
 @click.option("--file", default="docs/data-dictionary.md", type=click.Path(path_type=Path))
 def dictionary(write: bool, file: Path) -> None:

@@ -8,21 +8,24 @@ from crypto_pipeline import automation
 from crypto_pipeline.backfill import asset as backfill
 from crypto_pipeline.bronze import asset as bronze
 from crypto_pipeline.gold import asset as gold
+from crypto_pipeline.maintenance import asset as maintenance
 from crypto_pipeline.predictions import asset as predictions
 from crypto_pipeline.raw import asset as raw
 from crypto_pipeline.resources.day_work import DayWork
+from crypto_pipeline.resources.history_upkeep import HistoryUpkeep
 from crypto_pipeline.resources.lake import LakeResource
 from crypto_pipeline.resources.market import MarketIngest
 from crypto_pipeline.resources.specs import FRESHNESS
+from crypto_pipeline.resources.upkeep import UpkeepResource
 from crypto_pipeline.silver import asset as silver
 from crypto_pipeline.stream import asset as stream
 
-STAGE_MODULES = (stream, raw, bronze, silver, gold, predictions, backfill)
+STAGE_MODULES = (stream, raw, bronze, silver, gold, predictions, backfill, maintenance)
 
 # The model is fitted every few hours; everything else is new each minute.
 SLOW = dg.AssetKey(["predictions", "models"])
 # Nobody waits for these: they are run when something is missing.
-ON_DEMAND = ("backfill",)
+ON_DEMAND = ("backfill", "maintenance")
 
 
 @dg.definitions
@@ -34,10 +37,23 @@ def defs() -> dg.Definitions:
             automation.lake_cycle,
             automation.gap_repair,
             automation.candle_backfill,
+            automation.lake_upkeep,
+            automation.history_upkeep,
         ],
-        schedules=[automation.every_minute],
-        sensors=[automation.completed_polls, automation.open_gaps],
-        resources={"lake": LakeResource(), "market": MarketIngest(), "day_work": DayWork()},
+        schedules=[automation.every_minute, automation.every_hour],
+        sensors=[
+            automation.completed_polls,
+            automation.open_gaps,
+            automation.upkeep_due,
+            automation.alerts,
+        ],
+        resources={
+            "lake": LakeResource(),
+            "market": MarketIngest(),
+            "day_work": DayWork(),
+            "upkeep": UpkeepResource(),
+            "history": HistoryUpkeep(),
+        },
     )
     return found.permissive_map_resolved_asset_specs(
         func=_with_freshness, selection=dg.AssetSelection.all().materializable()

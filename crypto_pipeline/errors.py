@@ -24,6 +24,7 @@
     + ForeignMarketError       the lake belongs to another market kind
     + BooksError               rows in do not equal the rows accounted for
   x ServiceError           a service of the laptop stack did not start or died
+  x AlertError             an alert could not be sent
 """
 
 from __future__ import annotations
@@ -115,3 +116,6 @@ class BooksError(LakeError): ...
 
 
 class ServiceError(PipelineError): ...
+
+
+class AlertError(PipelineError): ...

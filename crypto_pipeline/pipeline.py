@@ -117,15 +117,7 @@ class Pipeline:
 
 def open_pipeline(settings: Settings) -> Pipeline:
     """Connect to Spark and name the topics; raises SparkAwayError with the remedy."""
-    if settings.market == "auto":
-        raise SettingsError(UNDECIDED)
-    spark = connect(settings)
-    lake = Lake(
-        spark=spark,
-        root=settings.lake_root,
-        market=settings.market,
-        lease_epoch=lease_epoch(spark),
-    )
+    lake = open_lake(settings)
     topics = [topic.name for stage in STAGES for topic in stage.topics]
     settings = settings.as_kafka_user("lake")
     runner = StageRunner(
@@ -139,6 +131,19 @@ def open_pipeline(settings: Settings) -> Pipeline:
         },
     )
     return Pipeline(runner=runner, screen=open_screen(settings))
+
+
+def open_lake(settings: Settings) -> Lake:
+    """The lake through the writer's own session; raises SparkAwayError with the remedy."""
+    if settings.market == "auto":
+        raise SettingsError(UNDECIDED)
+    spark = connect(settings)
+    return Lake(
+        spark=spark,
+        root=settings.lake_root,
+        market=settings.market,
+        lease_epoch=lease_epoch(spark),
+    )
 
 
 def _joined(first: StageRun, second: StageRun) -> StageRun:

@@ -16,8 +16,10 @@ from typing import Literal, get_args
 from dotenv import dotenv_values
 
 from crypto_pipeline import kafka_settings, market_setting, setting_values, store_settings
+from crypto_pipeline.alerting_settings import Alerting, alerting
 from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.kafka_settings import KafkaRole, KafkaSettings
+from crypto_pipeline.keeping_settings import Keeping, keeping
 from crypto_pipeline.market_setting import MarketSetting, current_file
 from crypto_pipeline.screen_settings import ScreenSettings, screen_settings
 from crypto_pipeline.setting_values import SYMBOL_FORM, Secret, VenueName, parse_symbols
@@ -86,6 +88,8 @@ class Settings:
     store: StoreSettings
     databricks_token: Secret | None
     kafka: KafkaSettings
+    keeping: Keeping
+    alerting: Alerting
     kafka_role: KafkaRole = "poller"
 
     def as_kafka_user(self, role: KafkaRole) -> Settings:
@@ -201,6 +205,7 @@ class Settings:
             "SPOOL_LIMIT_MB": str(self.spool_limit_mb),
             **self.kafka.environment(),
             **self.screen.environment(),
+            **(self.keeping.environment() | self.alerting.environment()),
         }
         return {name: value for name, value in values.items() if value is not None}
 
@@ -213,6 +218,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
     state_dir = Path(values.get("STATE_DIR", ".crypto-pipeline")).expanduser().absolute()
     recorded = values.get("RECORDED_DIR")
     properties = values.get("SPARK_PROPERTIES_FILE")
+    number, url = setting_values.number, setting_values.url
     plan = setting_values.choice(values, "COINGECKO_PLAN", "demo", get_args(CoinGeckoPlan))
     return Settings(
         market=market_setting.decided(values, state_dir),
@@ -222,14 +228,10 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         state_dir=state_dir,
         lake_root_setting=store_settings.lake_root(values),
         history_hours=setting_values.integer(values, "HISTORY_HOURS", 24, low=0, high=24 * 400),
-        poll_delay_seconds=setting_values.number(
-            values, "POLL_DELAY_SECONDS", 5.0, low=0.0, high=50.0
-        ),
+        poll_delay_seconds=number(values, "POLL_DELAY_SECONDS", 5.0, low=0.0, high=50.0),
         binance_url=setting_values.url(values, "BINANCE_URL", "https://data-api.binance.vision"),
         kraken_url=setting_values.url(values, "KRAKEN_URL", "https://api.kraken.com"),
-        coinbase_url=setting_values.url(
-            values, "COINBASE_URL", "https://api.exchange.coinbase.com"
-        ),
+        coinbase_url=url(values, "COINBASE_URL", "https://api.exchange.coinbase.com"),
         coingecko_url=setting_values.url(values, "COINGECKO_URL", COINGECKO_URLS[plan]),
         coingecko_plan=plan,  # type: ignore[arg-type]
         coingecko_api_key=setting_values.secret(values, "COINGECKO_API_KEY"),
@@ -250,9 +252,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
             values, "COINGECKO_CALLS_PER_DAY", 320, low=1, high=1_000_000
         ),
         simulator_seed=setting_values.integer(values, "SIMULATOR_SEED", 7, low=0, high=2**31),
-        simulator_speed=setting_values.number(
-            values, "SIMULATOR_SPEED", 1.0, low=0.01, high=10_000.0
-        ),
+        simulator_speed=number(values, "SIMULATOR_SPEED", 1.0, low=0.01, high=10_000.0),
         recorded_dir=None if recorded is None else Path(recorded).expanduser().absolute(),
         recorded_start=values.get("RECORDED_START"),
         kafka_bootstrap=values.get("KAFKA_BOOTSTRAP_SERVERS"),
@@ -275,6 +275,8 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         store=store_settings.load(values),
         databricks_token=setting_values.secret(values, "DATABRICKS_TOKEN"),
         kafka=kafka_settings.load(values),
+        keeping=keeping(values),
+        alerting=alerting(values),
     )
 
 

@@ -1,0 +1,103 @@
+"""Upkeep of the lake and of Dagster's own history as Dagster sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from crypto_pipeline import settings as settings_module
+from crypto_pipeline.lake.session import disconnect
+from crypto_pipeline.maintenance.lake_upkeep import Counted, Upkeep, open_upkeep
+from crypto_pipeline.maintenance.work import CURRENT_FILES, PAST_FILES, Kind
+from crypto_pipeline.pipeline import open_lake
+
+COUNTED = dg.AssetKey(["maintenance", "table_files"])
+FILE_CHECKS = {
+    "past_dates_are_compact": f"No past date has more than {PAST_FILES} live files in a table",
+    "now_is_compact": f"No table has more than {CURRENT_FILES} live files of today",
+    "logs_are_bounded": "No log reaches further back than its retention and two days",
+}
+
+
+class UpkeepResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Opens the lake on first use; all parts of a run share one bite of time."""
+
+    _open: Upkeep | None = PrivateAttr(default=None)
+    _is_wanted: Callable[[], bool] = PrivateAttr(default=lambda: False)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        instance = context.instance
+        if instance is not None:
+            self._is_wanted = lambda: is_cycle_waiting(instance)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        if self._open is not None:
+            disconnect(self._open.lake.spark)
+            self._open = None
+
+    @property
+    def _upkeep(self) -> Upkeep:
+        if self._open is None:
+            settings = settings_module.load()
+            self._open = open_upkeep(settings, open_lake(settings), is_wanted=self._is_wanted)
+        return self._open
+
+    def take(self, kind: Kind) -> dg.MaterializeResult[None]:
+        done, left = self._upkeep.take(kind)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": dg.MetadataValue.int(len(done)),
+                "left": dg.MetadataValue.int(left),
+                "done": dg.MetadataValue.json([one.facts() for one in done]),
+            }
+        )
+
+    def count(self) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        tables = self._upkeep.count()
+        yield dg.MaterializeResult(
+            metadata={
+                "live_files": dg.MetadataValue.int(sum(t.files for t in tables)),
+                "live_bytes": dg.MetadataValue.int(sum(t.bytes for t in tables)),
+                "log_objects": dg.MetadataValue.int(sum(t.log_objects for t in tables)),
+                "tables": dg.MetadataValue.json([_row(table) for table in tables]),
+            },
+        )
+        yield from _checks(tables)
+
+
+def is_cycle_waiting(instance: dg.DagsterInstance) -> bool:
+    """Whether a cycle is queued for the lake; it waits for the pool that a bite holds."""
+    queued = dg.RunsFilter(job_name="lake_cycle", statuses=[dg.DagsterRunStatus.QUEUED])
+    return bool(instance.get_runs(filters=queued, limit=1))
+
+
+def _checks(tables: Sequence[Counted]) -> Iterator[dg.AssetCheckResult]:
+    passed: dict[str, Callable[[Counted], bool]] = {
+        "past_dates_are_compact": lambda t: t.past_is_compact,
+        "now_is_compact": lambda t: t.now_is_compact,
+        "logs_are_bounded": lambda t: t.log_is_bounded,
+    }
+    for name, holds in passed.items():
+        failing = [_row(table) for table in tables if not holds(table)]
+        yield dg.AssetCheckResult(
+            asset_key=COUNTED,
+            check_name=name,
+            passed=not failing,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"failing": dg.MetadataValue.json(failing)},
+        )
+
+
+def _row(table: Counted) -> dict[str, Any]:
+    return {
+        "table": table.key,
+        "files": table.files,
+        "bytes": table.bytes,
+        "most_of_a_past_date": table.most_of_a_past_date,
+        "most_of_now": table.most_of_now,
+        "log_objects": table.log_objects,
+        "log_days": round(table.log_days, 1),
+    }

@@ -1,0 +1,131 @@
+"""Upkeep and alerts as Dagster runs them: jobs with their resources, sensors on real logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from crypto_pipeline import automation
+from crypto_pipeline.definitions import defs
+from crypto_pipeline.gold.schema import MARKET_SUMMARY
+from crypto_pipeline.maintenance.lake_upkeep import Counted
+from crypto_pipeline.maintenance.work import Kind
+from crypto_pipeline.resources.upkeep import UpkeepResource
+from crypto_pipeline_tests.alerting.servers import webhook
+from crypto_pipeline_tests.lake.delta_log import record, write_commit
+
+
+class Stub:
+    """Stands for the lake: remembers what was asked for, in order."""
+
+    def __init__(self) -> None:
+        self.asked: list[Kind] = []
+
+    def take(self, kind: Kind) -> tuple[list[Any], int]:
+        self.asked.append(kind)
+        return [], 2
+
+    def count(self) -> list[Counted]:
+        return [
+            Counted(
+                key="gold/candles_1m", files=70, bytes=7, most_of_a_past_date=3, most_of_now=61,
+                log_objects=9, log_days=1.0,
+            )
+        ]  # fmt: skip
+
+
+STUB = Stub()
+
+
+class FakeUpkeep(UpkeepResource):
+    @property
+    def _upkeep(self) -> Any:
+        return STUB
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture
+def lake_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The settings of the process, as a code server has them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MARKET", "simulated")
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "state" / "simulated" / "lake"
+
+
+def test_a_bite_goes_through_all_kinds_and_counts_files(instance: dg.DagsterInstance) -> None:
+    job = defs().resolve_job_def("lake_upkeep")
+    done = job.execute_in_process(instance=instance, resources={"upkeep": FakeUpkeep()})
+    assert done.success
+    assert STUB.asked == ["recommit", "compact", "retain", "vacuum"]
+    metadata = {
+        event.materialization.asset_key.path[-1]: event.materialization.metadata
+        for event in done.get_asset_materialization_events()
+    }
+    assert metadata["compaction"]["left"].value == 2
+    assert metadata["table_files"]["live_files"].value == 70
+    checks = {one.check_name: one.passed for one in done.get_asset_check_evaluations()}
+    assert checks == {
+        "past_dates_are_compact": True,
+        "now_is_compact": False,
+        "logs_are_bounded": True,
+    }
+
+
+def test_history_is_pruned_by_its_job(instance: dg.DagsterInstance, lake_root: Path) -> None:
+    done = defs().resolve_job_def("history_upkeep").execute_in_process(instance=instance)
+    (event,) = done.get_asset_materialization_events()
+    assert event.materialization.metadata["finished"].value is True
+
+
+def test_the_sensor_asks_for_a_bite_when_a_log_says_so(
+    instance: dg.DagsterInstance, lake_root: Path
+) -> None:
+    context = dg.build_sensor_context(instance=instance)
+    assert "Nothing is due" in str(automation.upkeep_due(context))
+    for batch in range(1, 31):
+        write_commit(lake_root / MARKET_SUMMARY.key, record(batch))
+    asked = automation.upkeep_due(context)
+    assert isinstance(asked, dg.RunRequest)
+    assert asked.tags == {"due": "1", "first": "compact"}
+
+
+def test_a_failed_run_is_told_once_and_its_end_once(
+    instance: dg.DagsterInstance, lake_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = dg.build_sensor_context(instance=instance)
+    assert "Nobody is to be told" in str(automation.alerts(context))
+    broken = True
+
+    @dg.op(name="poll")
+    def poll() -> None:
+        if broken:
+            raise OSError("no route to https://user:s3cret@host")
+
+    @dg.job(name="ingestion")
+    def ingestion() -> None:
+        poll()
+
+    with webhook() as got:
+        monkeypatch.setenv("ALERT_WEBHOOK_URL", f"http://127.0.0.1:{got.port}/hook")
+        ingestion.execute_in_process(instance=instance, raise_on_error=False)
+        automation.alerts(context)
+        automation.alerts(context)
+        broken = False
+        ingestion.execute_in_process(instance=instance)
+        automation.alerts(context)
+    assert [(one["status"], one["key"]) for one in got.received] == [
+        ("firing", "run_failed:ingestion"),
+        ("resolved", "run_failed:ingestion"),
+    ]
+    assert "OSError" in got.received[0]["text"]
+    assert "s3cret" not in str(got.received)
