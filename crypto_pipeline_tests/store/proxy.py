@@ -94,9 +94,19 @@ class Proxy:
         try:
             writer.write("\r\n".join(lines).encode("latin-1") + body)
             await writer.drain()
-            return await reader.read(-1)
+            return await _whole(reader, has_body=not first.startswith("HEAD "))
         finally:
             writer.close()
+
+
+async def _whole(reader: asyncio.StreamReader, *, has_body: bool) -> bytes:
+    """One answer, by the length that it says: the server does not always close after it."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    lines = head.decode("latin-1").lower().split("\r\n")
+    lengths = [int(line.split(":")[1]) for line in lines if line.startswith("content-length:")]
+    if not has_body or " 204 " in lines[0] or " 304 " in lines[0]:
+        return head
+    return head + (await reader.readexactly(lengths[0]) if lengths else await reader.read(-1))
 
 
 @contextmanager
