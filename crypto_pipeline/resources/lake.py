@@ -27,7 +27,7 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     _run_id: str | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        self._run_id = context.run_id
+        self._run_id = None if context.run is None else context.run.run_id
 
     @property
     def _pipeline(self) -> Pipeline:
