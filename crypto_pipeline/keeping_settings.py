@@ -9,23 +9,20 @@ from crypto_pipeline import setting_values
 
 # Days a layer; 0 keeps for ever. docs/storage.md has the arithmetic.
 LAYER_DAYS = {"raw": 30, "bronze": 30, "silver": 90, "gold": 730, "predictions": 90}
-TOPIC_DAYS = 7
 DAGSTER_DAYS = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeping:
-    """Days that things are kept, by layer, topic and Dagster's own; seconds of a bite."""
+    """Days that things are kept, by layer, and Dagster's own; seconds of a bite."""
 
     layer_days: Mapping[str, int]
-    topic_days: int
     dagster_days: int
     bite_seconds: float
 
     def environment(self) -> dict[str, str]:
         return {
             **{f"{layer.upper()}_RETENTION_DAYS": str(n) for layer, n in self.layer_days.items()},
-            "TOPIC_RETENTION_DAYS": str(self.topic_days),
             "DAGSTER_RETENTION_DAYS": str(self.dagster_days),
             "MAINTENANCE_BITE_SECONDS": str(self.bite_seconds),
         }
@@ -39,9 +36,6 @@ def keeping(values: Mapping[str, str]) -> Keeping:
             )
             for layer, days in LAYER_DAYS.items()
         },
-        topic_days=setting_values.integer(
-            values, "TOPIC_RETENTION_DAYS", TOPIC_DAYS, low=1, high=3650
-        ),
         dagster_days=setting_values.integer(
             values, "DAGSTER_RETENTION_DAYS", DAGSTER_DAYS, low=1, high=3650
         ),

@@ -55,7 +55,7 @@
 {{/* Days that things are kept. */}}
 {{- define "crypto-pipeline.retention" -}}
 {{- with .Values.retention -}}
-{{- range $layer := list "raw" "bronze" "silver" "gold" "predictions" "topic" "dagster" }}
+{{- range $layer := list "raw" "bronze" "silver" "gold" "predictions" "dagster" }}
 - name: {{ upper $layer }}_RETENTION_DAYS
   value: {{ get $.Values.retention (printf "%sDays" $layer) | int64 | quote }}
 {{- end }}
