@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.integration,
     pytest.mark.spark,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1500),
 ]
 
 SHOTS = ROOT / "build" / "screenshots"
@@ -37,7 +37,9 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-FIRST_CHART_MS = 240_000
+FIRST_CHART_MS = 480_000
+# A page is drawn within seconds, but beside a first cycle two cores have little left for it.
+DRAWN_MS = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +77,8 @@ def keep(page: Page, name: str) -> Path:
 def test_the_dashboard_fills_and_its_price_moves(up: Up, page: Page) -> None:
     root = f"http://127.0.0.1:{up.settings.dashboard_port}"
     page.goto(f"{root}/?symbol=BTC-USDT")
-    expect(page.get_by_text("SIMULATED DATA")).to_be_visible(timeout=60_000)
-    expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=FIRST_CHART_MS)
+    expect(page.get_by_text("SIMULATED DATA")).to_be_visible(timeout=DRAWN_MS)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=FIRST_CHART_MS)
     line = page.get_by_role("heading", name=re.compile(r"BTC-USDT · [\d,.]+"))
     expect(page.get_by_text(re.compile("forecast 60 min from"))).to_be_visible(
         timeout=FIRST_CHART_MS
@@ -88,13 +90,13 @@ def test_the_dashboard_fills_and_its_price_moves(up: Up, page: Page) -> None:
     keep(page, "stack-symbol")
     page.goto(root)
     # The watch-list, once: none of what is drawn anew stays behind.
-    expect(page.get_by_role("heading", name="Watch-list")).to_have_count(1)
-    expect(page.get_by_test_id("stDataFrame")).to_have_count(1)
-    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=60_000)
+    expect(page.get_by_role("heading", name="Watch-list")).to_have_count(1, timeout=DRAWN_MS)
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(1, timeout=DRAWN_MS)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=DRAWN_MS)
     keep(page, "stack-market")
     page.goto(f"{root}/?page=pipeline")
     # Sources, stages, runs, symbols: all that the topics tell of the pipeline has come.
-    expect(page.get_by_test_id("stDataFrame")).to_have_count(4, timeout=60_000)
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(4, timeout=FIRST_CHART_MS)
     expect(page.get_by_text("not told yet")).to_have_count(0, timeout=FIRST_CHART_MS)
     keep(page, "stack-pipeline")
     assert not page.get_by_test_id("stException").count()
@@ -103,25 +105,25 @@ def test_the_dashboard_fills_and_its_price_moves(up: Up, page: Page) -> None:
 def test_dagster_shows_a_materialised_graph(up: Up, page: Page) -> None:
     root = f"http://127.0.0.1:{up.settings.dagster_port}"
     page.goto(f"{root}/assets/gold/candles_1m?view=overview")
-    expect(page.get_by_text("Latest materialization").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Latest materialization").first).to_be_visible(timeout=DRAWN_MS)
     expect(page.get_by_text("rows_in").first).to_be_visible(timeout=FIRST_CHART_MS)
     keep(page, "dagster-asset")
     page.goto(f"{root}/locations/crypto_pipeline/asset-groups/gold/lineage")
     # Each of the three tables of gold, with its books checked.
-    expect(page.get_by_text("Latest event")).to_have_count(3, timeout=60_000)
+    expect(page.get_by_text("Latest event")).to_have_count(3, timeout=DRAWN_MS)
     expect(page.get_by_text("1 / 1 Passed")).to_have_count(3, timeout=FIRST_CHART_MS)
     keep(page, "dagster-graph")
 
 
 def test_the_screen_says_that_the_broker_is_away_and_recovers(up: Up, page: Page) -> None:
     page.goto(f"http://127.0.0.1:{up.settings.dashboard_port}/?symbol=ETH-USDT")
-    expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=FIRST_CHART_MS)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=FIRST_CHART_MS)
     broker = up.pid_of("kafka.Kafka")
     seen = len(up.text())
     os.kill(broker, signal.SIGSTOP)
     try:
         expect(page.get_by_text(re.compile("broker", re.I)).first).to_be_visible(timeout=120_000)
-        expect(page.locator(".js-plotly-plot")).to_be_visible()
+        expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=DRAWN_MS)
         keep(page, "dashboard-broker-away")
     finally:
         os.kill(broker, signal.SIGKILL)
