@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.integration,
     pytest.mark.spark,
-    pytest.mark.timeout(1500),
+    pytest.mark.timeout(2700),
 ]
 
 SHOTS = ROOT / "build" / "screenshots"
@@ -37,7 +37,7 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-FIRST_CHART_MS = 480_000
+FIRST_CHART_MS = 900_000
 # A page is drawn within seconds, but beside a first cycle two cores have little left for it.
 DRAWN_MS = 60_000
 
@@ -94,11 +94,6 @@ def test_the_dashboard_fills_and_its_price_moves(up: Up, page: Page) -> None:
     expect(page.get_by_test_id("stDataFrame")).to_have_count(1, timeout=DRAWN_MS)
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=DRAWN_MS)
     keep(page, "stack-market")
-    page.goto(f"{root}/?page=pipeline")
-    # Sources, stages, runs, symbols: all that the topics tell of the pipeline has come.
-    expect(page.get_by_test_id("stDataFrame")).to_have_count(4, timeout=FIRST_CHART_MS)
-    expect(page.get_by_text("not told yet")).to_have_count(0, timeout=FIRST_CHART_MS)
-    keep(page, "stack-pipeline")
     assert not page.get_by_test_id("stException").count()
 
 
