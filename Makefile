@@ -12,7 +12,7 @@ help: ## Show what each command does
 	@echo
 	@echo "Settings come from the environment or from .env; .env.example names them all."
 
-setup: ## Make .venv from requirements.lock (about 0.8 GB the first time)
+setup: ## Make .venv from requirements.lock (about 1 GB the first time)
 	@sh .ci/setup
 
 up: setup ## Run everything: broker, Spark, market, Dagster, dashboard; Ctrl-C stops it
