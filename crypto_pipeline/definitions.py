@@ -19,8 +19,8 @@ from crypto_pipeline.stream import asset as stream
 
 STAGE_MODULES = (stream, raw, bronze, silver, gold, predictions, backfill)
 
-# The model is fitted every few hours; everything else is new each minute.
-SLOW = dg.AssetKey(["predictions", "models"])
+# Fitted and scored every few hours; everything else is new each minute.
+SLOW = (dg.AssetKey(["predictions", "models"]), dg.AssetKey(["predictions", "scores"]))
 # Nobody waits for these: they are run when something is missing.
 ON_DEMAND = ("backfill",)
 
@@ -65,6 +65,6 @@ DASHBOARD = dg.AssetSpec(
 
 
 def _with_freshness(spec: dg.AssetSpec) -> dg.AssetSpec:
-    if spec.key == SLOW or spec.group_name in ON_DEMAND:
+    if spec.key in SLOW or spec.group_name in ON_DEMAND:
         return spec
     return spec.replace_attributes(freshness_policy=FRESHNESS)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from crypto_pipeline.contract import topic
-from crypto_pipeline.predictions.schema import MODELS
+from crypto_pipeline.predictions.schema import MODELS, SCORES
 from crypto_pipeline.resources.lake import LakeResource, asset_key, publication_metadata
 from crypto_pipeline.resources.specs import (
     LAKE_POOL,
@@ -53,6 +53,25 @@ def predictions_stage(
 
 
 @dg.multi_asset(
+    name="scores",
+    specs=[
+        table_spec(
+            SCORES,
+            deps=[asset_key(PREDICTIONS.primary), asset_key(VOLATILITY.primary)],
+            reads=(VOLATILITY.primary,),
+        )
+    ],
+    pool=LAKE_POOL,
+)
+def scores(lake: LakeResource) -> dg.MaterializeResult[None]:
+    done = lake.score()
+    drift = {str(one["horizon_minutes"]): one["drift"] for one in done.horizons}
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": done.rows, "reason": done.reason, "drift": drift}
+    )
+
+
+@dg.multi_asset(
     name="publish_forecasts",
     specs=[
         publication_spec(
@@ -77,6 +96,7 @@ def publish_forecasts(lake: LakeResource) -> dg.MaterializeResult[None]:
             deps=[
                 dg.AssetKey(["stream", "market_summary"]),
                 dg.AssetKey(["stream", "market_forecasts"]),
+                asset_key(SCORES),
             ],
             words="What each stage did last, as the dashboard reads it",
         )

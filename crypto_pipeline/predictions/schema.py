@@ -70,3 +70,31 @@ MODELS = Table(
     write_mode="append",
     fact_column="trained_through",
 )
+SCORES = Table(
+    layer="predictions",
+    name="scores",
+    description="One model and horizon over a window: losses of its forecasts against what came",
+    schema=StructType(
+        [
+            moment("scored_at", "Newest minute that the window knows, UTC"),
+            column("horizon_minutes", IntegerType(), "Minutes ahead"),
+            text("model", "Model that was scored"),
+            moment("first_origin_at", "First origin of the window, UTC"),
+            moment("last_origin_at", "Last origin of the window, UTC"),
+            whole("origins", "Forecasts scored, all at origins that every model spoke of"),
+            number("qlike", "Mean of y/f - ln(y/f) - 1"),
+            number("median_qlike", "Its median"),
+            number("mse_log", "Mean of (ln y - ln f)^2"),
+            number("pinball", "Mean pinball loss of the 5, 50 and 95 % quantiles, log return"),
+            number("coverage", "Share of returns inside the 90 % band"),
+            text("baseline", "The formula of lowest QLIKE, which the test is against"),
+            number("dm_statistic", "Diebold-Mariano; below zero speaks for the model"),
+            number("p_value", "Two-sided; null for the baseline itself or too few origins"),
+            BATCH,
+        ]
+    ),
+    keys=("scored_at", "horizon_minutes", "model"),
+    partition_by=(),
+    write_mode="append",
+    fact_column="scored_at",
+)
