@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -71,6 +73,10 @@ def secured(
     jars.install_laptop(settings, console=Console(stderr=True))
     with secured_broker(settings, tmp_path_factory.mktemp("secured")) as found:
         yield found
+    # What the client left is collected here, or a test of another module is blamed for it.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def message(name: str) -> Outgoing:
