@@ -3,17 +3,20 @@ PYTHON := .venv/bin/python
 PLAIN := not spark and not integration and not browser and not helm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up once check test prove clean jars
+.PHONY: help setup setup-tests up once check test prove clean jars
 
 help: ## Show what each command does
 	@echo "Start with: make up"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "Settings come from the environment or from .env; .env.example names them all."
 
-setup: ## Make .venv from requirements.lock (about 1 GB the first time)
+setup: ## Make .venv from requirements.lock (about 800 MB the first time)
 	@sh .ci/setup
+
+setup-tests: ## The same with what checks the code, from requirements-dev.lock (about 1 GB)
+	@sh .ci/setup for-tests
 
 up: setup ## Run everything: broker, Spark, market, Dagster, dashboard; Ctrl-C stops it
 	@exec $(PYTHON) -m crypto_pipeline.cli up
@@ -21,17 +24,17 @@ up: setup ## Run everything: broker, Spark, market, Dagster, dashboard; Ctrl-C s
 once: setup ## Run one cycle from poll to forecast, without the web parts, and print its books
 	@exec $(PYTHON) -m crypto_pipeline.cli once
 
-check: setup ## Format, lint, types, and the tests that need no server
+check: setup-tests ## Format, lint, types, and the tests that need no server
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -m pytest -q -m "$(PLAIN)"
 
-test: setup ## Run every test that this machine can run, and list what was left out and why
+test: setup-tests ## Run every test that this machine can run, and list what was left out and why
 	-@$(PYTHON) -m crypto_pipeline.embedded.fetch_jars
 	@$(PYTHON) -m pytest -rs
 
-prove: setup ## Run the proofs at their full counts (hours); results go to docs/proofs
+prove: setup-tests ## Run the proofs at their full counts (hours); results go to docs/proofs
 	@PROVE=1 $(PYTHON) -m pytest -rs -m prove --timeout=14400
 
 clean: setup ## Remove the state folder (data, logs, jars) after asking

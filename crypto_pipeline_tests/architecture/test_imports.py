@@ -146,10 +146,21 @@ def test_the_version_is_the_packages_own() -> None:
     assert project["version"] == VERSION
 
 
-def test_the_lock_names_no_host_and_hashes_everything() -> None:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    pins = [line for line in lines if line and line[0].isalnum()]
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+
+
+def pinned(lock: str) -> set[str]:
+    return {line for line in (ROOT / lock).read_text().splitlines() if line[:1].isalnum()}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_the_lock_names_no_host_and_hashes_everything(lock: str) -> None:
+    lines, pins = (ROOT / lock).read_text().splitlines(), pinned(lock)
     assert pins
     assert all("==" in pin and pin.endswith("\\") for pin in pins)
     assert not any("://" in line for line in lines)
     assert not any("://" in line for line in (ROOT / "jars.lock").read_text().splitlines())
+
+
+def test_what_checks_the_code_comes_on_top_of_what_it_runs_on() -> None:
+    assert pinned("requirements.lock") < pinned("requirements-dev.lock")
