@@ -11,4 +11,4 @@ from crypto_pipeline_tests.helm.rendering import tools
 @pytest.fixture(scope="session")
 def chart_tools() -> None:
     if not (tools() / "complete").exists():
-        missing("helm and checkov are not there: sh deploy/kube-tools/build.sh")
+        missing("helm, kube-score and checkov are not there: sh deploy/kube-tools/build.sh")

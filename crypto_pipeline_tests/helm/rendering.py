@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -30,9 +31,16 @@ def tools() -> Path:
     return Path(done.stdout.strip())
 
 
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+def helm(
+    *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [tools() / "helm", *arguments], capture_output=True, text=True, check=False, timeout=60
+        [tools() / "helm", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, **(environment or {})},
     )
 
 
@@ -71,6 +79,48 @@ def pods(found: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
             yield name, manifest["spec"]["template"]
         elif manifest["kind"] == "ConfigMap" and "executor.yaml" in manifest["data"]:
             yield f"{name}/executor", yaml.safe_load(manifest["data"]["executor.yaml"])
+
+
+def strimzi_pods(found: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
+    """Strimzi's pods as far as our templates say: the operator adds images, commands, volumes."""
+    for manifest in found:
+        if manifest["kind"] == "KafkaNodePool":
+            template = manifest["spec"]["template"]
+            first, main = ["initContainer"], ["kafkaContainer"]
+        elif manifest["kind"] == "Kafka":
+            template = manifest["spec"]["entityOperator"]["template"]
+            first, main = [], ["topicOperatorContainer", "userOperatorContainer"]
+        else:
+            continue
+        made = {
+            part: {"name": part.lower(), "image": "strimzi", **template[part]}
+            for part in (*first, *main)
+        }
+        spec = {
+            **template["pod"],
+            "initContainers": [made[part] for part in first],
+            "containers": [made[part] for part in main],
+        }
+        yield f"{manifest['kind']}/{manifest['metadata']['name']}", {"metadata": {}, "spec": spec}
+
+
+SPOILT = ("root", "privileges", "capabilities", "seccomp", "host")
+
+
+def spoil(pod: Manifest, change: str) -> None:
+    """Break one rule of the restricted level in a pod of ours."""
+    security = containers(pod)[0]["securityContext"]
+    if change == "root":
+        security["runAsUser"] = 0
+    elif change == "privileges":
+        del security["allowPrivilegeEscalation"]
+    elif change == "capabilities":
+        security["capabilities"]["add"] = ["NET_ADMIN"]
+    elif change == "seccomp":
+        security["seccompProfile"]["type"] = "Unconfined"
+    else:
+        assert change == "host"
+        pod["spec"]["hostNetwork"] = True
 
 
 def containers(pod: Manifest) -> list[Manifest]:

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Makes what the chart's tests need: helm, compiled from its locked Go module, and checkov in an
-# environment of its own. What is there already is not made again.
+# Makes what the chart's tests need: helm and kube-score, compiled from their locked Go modules, and
+# checkov in an environment of its own. What is there already is not made again.
 #
 #   sh deploy/kube-tools/build.sh          prints the folder that holds them
 #   sh deploy/kube-tools/build.sh --where  only says where that is, or would be
 set -eu
 cd "$(dirname "$0")"
 
-key=$(cat helm/go.mod helm/go.sum checkov.lock | sha256sum | cut -c 1-16)
+key=$(cat helm/go.* kube-score/go.* checkov.lock | sha256sum | cut -c 1-16)
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/crypto-pipeline/tools/$key
 if [ -f "$tools/complete" ] || [ "${1:-}" = --where ]; then
     echo "$tools"
@@ -18,10 +18,16 @@ if ! command -v go >/dev/null; then
     exit 2
 fi
 mkdir -p "$tools"
-echo "Building helm" >&2
+
 # Two compilers at a time, and behind whatever else this machine does.
-(cd helm && nice -n 19 env CGO_ENABLED=0 GOFLAGS="-p=2 -trimpath -buildvcs=false -mod=readonly" \
-    go build -ldflags "-s -w" -o "$tools/" helm.sh/helm/v3/cmd/helm) >&2
+compile() {
+    echo "Building ${2##*/}" >&2
+    (cd "$1" && nice -n 19 env CGO_ENABLED=0 GOFLAGS="-p=2 -trimpath -buildvcs=false -mod=readonly" \
+        go build -ldflags "-s -w" -o "$tools/" "$2") >&2
+}
+compile helm helm.sh/helm/v3/cmd/helm
+compile kube-score github.com/zegl/kube-score/cmd/kube-score
+
 echo "Setting up checkov" >&2
 python=../../.venv/bin/python
 [ -x "$python" ] || python=python3
