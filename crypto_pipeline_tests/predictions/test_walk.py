@@ -84,6 +84,39 @@ def test_poison_after_a_fold_begins_changes_no_fit_of_it(
         )
 
 
+def spoken(rows: pd.DataFrame, at: int, *, horizon: int) -> dict[str, float]:
+    """What each model says at one origin, from everything it may see of the rows."""
+    (fold,) = folds()
+    pool = pool_of(rows, horizon, (fold,))[0]
+    own = rows[rows["symbol"] == "C1-USDT"]
+    training = own[fold.is_training(own["minute"].to_numpy(), horizon=horizon)]
+    step = walk.training_step(own, fold.is_training(own["minute"].to_numpy(), horizon=horizon))
+    models, _ = walk.own_weights(training, step, horizon=horizon, pool=pool)
+    seen = walk.prepare(own[own["minute"] == at], np.array([step]))
+    return {
+        model: float(walk.variances(model, seen, models, horizon=horizon)[0])
+        for model in recipe.MODELS
+    }
+
+
+@pytest.mark.parametrize("horizon", HORIZONS)
+def test_poison_after_an_origin_changes_no_forecast_at_it(
+    two: tuple[pd.DataFrame, pd.DataFrame], horizon: int
+) -> None:
+    at = FIRST + (DAYS - 1) * 1440 + 604
+    poisoned = []
+    for one in two:
+        dirty = one.copy()
+        late = dirty["minute"] > at
+        path = 1e6 * np.random.default_rng(horizon).uniform(0.5, 2, (int(late.sum()), 4))
+        dirty.loc[late, ["low", "open", "close", "high"]] = np.sort(path, axis=1)
+        poisoned.append(dirty)
+    clean = spoken(rows_of(*two), at, horizon=horizon)
+    assert len(clean) == len(recipe.MODELS)
+    assert all(value > 0 for value in clean.values())
+    assert spoken(rows_of(*poisoned), at, horizon=horizon) == pytest.approx(clean, rel=1e-12)
+
+
 def test_labels_are_the_variance_and_return_of_the_minutes_after() -> None:
     candles = market(days=1, seed=3)
     rows = build_inputs(candles).set_index("minute")
