@@ -204,7 +204,8 @@ def main() -> int:
         with services(settings, ["broker"]):
             ensure(settings)
             found = measure(settings)
-    grid = Grid(title=f"Publishing, medians of {PAIRS} pairs, {producer_config(settings)['acks']=}")
+    acks = producer_config(settings)["acks"]
+    grid = Grid(title=f"Publishing, medians of {PAIRS} pairs, acks={acks}")
     for name in ("what", "bare producer", "ours", "ratio", "limit"):
         grid.add_column(name, justify="left" if name == "what" else "right")
     for what, row in found.items():
