@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 class Counts:
     """Rows by outcome over the input, rows of each output and what time they are about.
 
-    `replacing` counts rows that take the place of older ones; spans are epoch seconds.
+    `replacing` counts rows that take the place of older ones; spans are epoch seconds; `bytes`
+    is by topic.
     """
 
     outcomes: Mapping[str, int]
     outputs: Mapping[str, int]
     spans: Mapping[str, tuple[float | None, float | None]]
     replacing: Mapping[str, int]
+    bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 def count(stage: Stage, result: StageResult) -> Counts:
@@ -50,7 +52,19 @@ def count(stage: Stage, result: StageResult) -> Counts:
         for table in stage.outputs
     ]
     parts += [_sized(s.replacing, "replacing", key, None) for key, s in result.slices.items()]
-    found: dict[str, dict[str, int]] = {"outcome": {}, "output": {}, "replacing": {}}
+    if result.weights is not None:
+        parts.append(
+            result.weights.groupBy("name")
+            .agg(F.sum("bytes").alias("n"))
+            .select(
+                F.lit("bytes").alias("what"),
+                "name",
+                "n",
+                nothing.alias("first"),
+                nothing.alias("last"),
+            )
+        )
+    found: dict[str, dict[str, int]] = {"outcome": {}, "output": {}, "replacing": {}, "bytes": {}}
     spans = {}
     for row in reduce(lambda a, b: a.unionByName(b), parts).collect():
         kind = found[row["what"]]
@@ -62,6 +76,7 @@ def count(stage: Stage, result: StageResult) -> Counts:
         outputs=found["output"],
         spans=spans,
         replacing=found["replacing"],
+        bytes=found["bytes"],
     )
 
 

@@ -161,6 +161,19 @@ def evaluate(traceback: bool, candles: Path, days: int, out: Path) -> None:
     _exit_with(run, traceback=traceback)
 
 
+@cli.command("adopt-topic")
+@click.pass_obj
+def adopt_topic(traceback: bool) -> None:
+    """Go on with a topic that was created anew, under a new epoch."""
+    from crypto_pipeline.adopt_topic import adopt_topic as adopt
+    from crypto_pipeline.source.market import resolve
+
+    def run(settings: Settings, console: Console) -> int:
+        return adopt(resolve(settings).settings, console)
+
+    _exit_with(run, traceback=traceback)
+
+
 def _exit_with(action: Callable[[Settings, Console], int], *, traceback: bool) -> None:
     """Run an action; an error that a user can act on is a sentence and exit code 2."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -13,7 +12,7 @@ from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.session import connect, disconnect, lease_epoch
 from crypto_pipeline.lake.table import Table
-from crypto_pipeline.plan import batch_ranges, topic_ranges
+from crypto_pipeline.plan import batch_ranges
 from crypto_pipeline.planned_input import topic_rows
 from crypto_pipeline.predictions.publication import forecast_records
 from crypto_pipeline.predictions.schema import FORECASTS
@@ -22,9 +21,10 @@ from crypto_pipeline.publication import Position, Publication, Screen, open_scre
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import UNDECIDED, Settings
 from crypto_pipeline.stage import Stage
-from crypto_pipeline.stage_run import StageRun
+from crypto_pipeline.stage_run import StageRun, joined
 from crypto_pipeline.stages import STAGES, SUMMARY, VOLATILITY
 from crypto_pipeline.stream.ranges import read_ends
+from crypto_pipeline.topic_range import topic_ranges
 
 # A backlog is drained in bites; so many in one cycle, the rest in the next.
 BITES = 8
@@ -55,13 +55,15 @@ class Pipeline:
         disconnect(self.lake.spark)
 
     def run(self, stage: Stage) -> StageRun:
-        """Run the next range; a stage on topics goes on until they are drained or BITES done."""
+        """Run the next range, and further ones while something is left, up to BITES."""
         run = self.runner.run(stage)
-        for _ in range(BITES - 1 if stage.topics and not run.is_empty else 0):
+        for _ in range(BITES - 1):
+            if run.left == 0:
+                break
             further = self.runner.run(stage)
             if further.is_empty:
                 break
-            run = _joined(run, further)
+            run = joined(run, further)
         if not run.is_empty or stage.name not in self.runs:
             self.runs[stage.name] = run
         return run
@@ -109,10 +111,10 @@ class Pipeline:
         paths = {table.key: self.lake.path(table) for table in (stage.primary, *stage.reads)}
         last = log.last_commit(paths[stage.primary.key])
         if stage.topics:
-            waiting = topic_ranges(last, self.runner.read_ends(), sys.maxsize)
-            return 0 if waiting is None else topic_rows(waiting)
-        ranges = batch_ranges(stage, last, paths)
-        return 0 if ranges is None else ranges["batches"]["to"] - ranges["batches"]["after"]
+            waiting = topic_ranges(last, self.runner.read_ends())
+            return 0 if waiting is None else topic_rows(waiting) + waiting["kafka"]["left"]
+        ranges, left = batch_ranges(stage, last, paths)
+        return 0 if ranges is None else ranges["batches"]["to"] - ranges["batches"]["after"] + left
 
 
 def open_pipeline(settings: Settings) -> Pipeline:
@@ -143,22 +145,4 @@ def open_lake(settings: Settings) -> Lake:
         root=settings.lake_root,
         market=settings.market,
         lease_epoch=lease_epoch(spark),
-    )
-
-
-def _joined(first: StageRun, second: StageRun) -> StageRun:
-    """Two bites of one stage as one report; range and batch are the last bite's."""
-    names = {*first.outcomes, *second.outcomes}
-    tables = {*first.rows_out, *second.rows_out}
-    return StageRun(
-        stage=second.stage,
-        batch=second.batch,
-        rows_in=first.rows_in + second.rows_in,
-        outcomes={n: first.outcomes.get(n, 0) + second.outcomes.get(n, 0) for n in names},
-        rows_out={t: first.rows_out.get(t, 0) + second.rows_out.get(t, 0) for t in tables},
-        ranges=second.ranges,
-        versions=second.versions,
-        seconds=first.seconds + second.seconds,
-        newest_fact_at=second.newest_fact_at,
-        phases=second.phases,
     )

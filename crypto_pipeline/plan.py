@@ -2,76 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crypto_pipeline.errors import TopicChangedError
+from crypto_pipeline.errors import LakeError
 from crypto_pipeline.lake import log
+from crypto_pipeline.lake.commit import SupersededError
 from crypto_pipeline.lake.log import CommitRecord
 from crypto_pipeline.stage import Stage
-from crypto_pipeline.stream.ranges import Span, TopicEnds
-
-# Records of one partition in one run: a day's backlog is drained in bounded bites.
-BITE = 50_000
+from crypto_pipeline.stream.ranges import TopicEnds
+from crypto_pipeline.topic_range import WHOLE_BITE, Bite, topic_ranges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The next batch of a stage and its range; `done` are the outputs that have it already."""
+    """The next batch of a stage and its range; `done` are the outputs that have it already.
+
+    `left` is what waits behind the range: records on the topics, or batches of the stage before.
+    """
 
     batch: int
     ranges: dict[str, Any]
     done: frozenset[str]
     is_retry: bool
+    left: int = 0
 
 
-def next_plan(stage: Stage, *, path: Mapping[str, str], ends: TopicEnds | None) -> Plan | None:
+def next_plan(
+    stage: Stage, *, path: Mapping[str, str], ends: TopicEnds | None, bite: Bite = WHOLE_BITE
+) -> Plan | None:
     """The next range of a stage, or None when nothing is new.
 
     An output that is ahead of the primary dictates the range: it was committed by an attempt
-    that died, and a committed range is never widened. Raises TopicChangedError.
+    that died, and a committed range is never widened. Raises TopicChangedError, and LakeError
+    when two outputs are ahead with different ranges.
     """
-    commits = {table.key: log.last_commit(path[table.key]) for table in stage.outputs}
-    primary = commits[stage.primary.key]
+    primary = log.last_commit(path[stage.primary.key])
     batch = 1 if primary is None else primary.batch + 1
-    ahead = {key: c for key, c in commits.items() if c is not None and c.batch >= batch}
+    ahead = _ahead(stage, batch, path)
     if ahead:
-        first = next(iter(ahead.values()))
-        return Plan(batch=batch, ranges=first.ranges, done=frozenset(ahead), is_retry=True)
-    ranges = (
-        topic_ranges(primary, ends, BITE)
-        if ends is not None
-        else batch_ranges(stage, primary, path)
-    )
-    if ranges is None:
+        ranges = next(iter(ahead.values())).ranges
+        if any(commit.ranges != ranges for commit in ahead.values()):
+            raise LakeError(
+                f"Batch {batch} of stage {stage.name} has different ranges in "
+                f"{', '.join(sorted(ahead))}. Two writers were at work: rebuild the layer."
+            )
+        upstream = log.last_commit(path[stage.reads[0].key])
+        left = 0 if upstream is None else upstream.batch - int(ranges["batches"]["to"])
+        return Plan(batch=batch, ranges=ranges, done=frozenset(ahead), is_retry=True, left=left)
+    if ends is not None:
+        found = topic_ranges(primary, ends, bite=bite)
+        left = 0 if found is None else int(found["kafka"]["left"])
+    else:
+        found, left = batch_ranges(stage, primary, path, bite=bite)
+    if found is None:
         return None
-    return Plan(batch=batch, ranges=ranges, done=frozenset(), is_retry=False)
+    return Plan(batch=batch, ranges=found, done=frozenset(), is_retry=False, left=left)
+
+
+def _ahead(stage: Stage, batch: int, path: Mapping[str, str]) -> dict[str, CommitRecord]:
+    """Sides that have the batch already. Their number is in the table's state, which no clean-up
+    of the log removes; the range is needed only of those that are ahead, and is then recent.
+
+    Raises SupersededError when the primary has moved on since it was read.
+    """
+    ahead = {}
+    for table in stage.sides:
+        if log.last_batch(path[table.key]) < batch:
+            continue
+        record = log.last_commit(path[table.key])
+        if record is None:
+            continue
+        if record.batch > batch:
+            raise SupersededError(f"{table.key} went on to batch {record.batch} meanwhile.")
+        if record.batch == batch:
+            ahead[table.key] = record
+    return ahead
 
 
 def batch_ranges(
-    stage: Stage, last: CommitRecord | None, path: Mapping[str, str]
-) -> dict[str, Any] | None:
-    """Batches of the stage before that this one has not read: `after` is read, `to` is not yet."""
-    upstream = log.last_commit(path[stage.reads[0].key])
+    stage: Stage,
+    last: CommitRecord | None,
+    path: Mapping[str, str],
+    *,
+    bite: Bite = WHOLE_BITE,
+) -> tuple[dict[str, Any] | None, int]:
+    """Batches of the stage before that this one has not read (`after` is read, `to` is not yet),
+    and how many more wait. At least one batch is taken, and as many as a bite has room for.
+    """
+    first = stage.reads[0]
+    upstream = log.last_commit(path[first.key])
     after = 0 if last is None else int(last.ranges["batches"]["to"])
     if upstream is None or upstream.batch <= after:
-        return None
+        return None, 0
+    keys = [table.key for table in stage.reads]
+    to = _until(path[first.key], upstream, keys, after=after, rows=bite.rows)
     ranges = {
-        "batches": {
-            "table": stage.reads[0].key,
-            "after": after,
-            "to": upstream.batch,
-            "before": newest_facts(last),
-        },
+        "batches": {"table": first.key, "after": after, "to": to, "before": newest_facts(last)},
         "pinned": {},
     }
-    if upstream.batch == after + 1:
-        # One batch: what it holds is in its own commit.
+    if to == after + 1 == upstream.batch:
+        # The newest batch alone: what it holds is in its own commit, and nothing came after it
+        # that might have taken the place of its rows.
         ranges["batches"]["rows"] = {
-            table.key: upstream.outputs.get(table.key, [0, None, None]) for table in stage.reads
+            key: upstream.outputs.get(key, [0, None, None]) for key in keys
         }
-    return ranges
+    return ranges, upstream.batch - to
+
+
+def _until(path: str, upstream: CommitRecord, keys: Sequence[str], *, after: int, rows: int) -> int:
+    """The last batch that fits; batches whose commits the log has no more are taken as one."""
+    if upstream.batch == after + 1:
+        return upstream.batch
+    size = {
+        c.batch: sum(c.outputs.get(key, [0])[0] for key in keys) for c in log.since(path, after)
+    }
+    to = total = 0
+    for batch in sorted(size):
+        total += size[batch]
+        if to and total > rows:
+            break
+        to = batch
+    return to or upstream.batch
 
 
 def newest_facts(last: CommitRecord | None) -> dict[str, float]:
@@ -84,60 +137,3 @@ def newest_facts(last: CommitRecord | None) -> dict[str, float]:
         if latest is not None:
             newest[key] = max(latest, newest.get(key, latest))
     return newest
-
-
-def topic_ranges(last: CommitRecord | None, ends: TopicEnds, bite: int) -> dict[str, Any] | None:
-    """Offsets from where the last commit ended; what retention removed before is said as lost."""
-    before = {} if last is None else last.ranges["kafka"]["topics"]
-    if last is not None:
-        _check_identity(last, ends)
-    topics: dict[str, Any] = {}
-    rows = lost = 0
-    for name, topic in ends.topics.items():
-        done = before.get(name, {}).get("partitions", {})
-        partitions = {}
-        for number, span in topic.partitions.items():
-            start, gap = _start(name, number, done.get(str(number)), span)
-            end = min(span.end, start + bite)
-            partitions[str(number)] = [start, end]
-            rows += end - start
-            lost += gap
-        topics[name] = {"topic_id": topic.topic_id, "partitions": partitions}
-    if rows == 0 and lost == 0:
-        return None
-    epoch = 0 if last is None else int(last.ranges["kafka"].get("epoch", 0))
-    return {
-        "kafka": {"cluster_id": ends.cluster_id, "epoch": epoch, "topics": topics, "lost": lost},
-        "pinned": {},
-    }
-
-
-def _start(topic: str, number: int, done: list[int] | None, span: Span) -> tuple[int, int]:
-    """First offset to read, and how many before it the broker has removed unread."""
-    if done is None:
-        return span.beginning, 0
-    if span.end < done[1]:
-        raise TopicChangedError(
-            f"Topic {topic} partition {number} ends at {span.end}, but the lake has read up to "
-            f"{done[1]}. The broker lost records or was set up anew: restore its data, or start "
-            "a new lake with LAKE_ROOT."
-        )
-    start = max(done[1], span.beginning)
-    return start, start - done[1]
-
-
-def _check_identity(last: CommitRecord, ends: TopicEnds) -> None:
-    known = last.ranges["kafka"]
-    if known["cluster_id"] != ends.cluster_id:
-        raise TopicChangedError(
-            f"The lake was filled from Kafka cluster {known['cluster_id']}, this one is "
-            f"{ends.cluster_id}. Point KAFKA_BOOTSTRAP_SERVERS back, or start a new lake with "
-            "LAKE_ROOT."
-        )
-    for name, topic in ends.topics.items():
-        seen = known["topics"].get(name)
-        if seen is not None and seen["topic_id"] != topic.topic_id:
-            raise TopicChangedError(
-                f"Topic {name} was created anew (id {topic.topic_id}, the lake knows "
-                f"{seen['topic_id']}). Start a new lake with LAKE_ROOT."
-            )

@@ -19,6 +19,11 @@ from crypto_pipeline.stage import Known, Stage, StageInput
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+# Of Spark's own Kafka source, as far as raw reads it.
+KAFKA_SCHEMA = (
+    "key binary, value binary, topic string, partition int, offset bigint, timestamp timestamp, "
+    "headers array<struct<key: string, value: binary>>"
+)
 KafkaOptions = Mapping[str, str]
 Clock = Callable[[], datetime]
 
@@ -82,6 +87,9 @@ def _read_topics(lake: Lake, plan: Plan, kafka_options: KafkaOptions) -> DataFra
         for name, topic in topics.items()
     }
     wanted = {name: parts for name, parts in wanted.items() if parts}
+    if not wanted:
+        # Retention took all there was: the range is empty, and still has to be committed.
+        return lake.spark.createDataFrame([], KAFKA_SCHEMA)
 
     def offsets(side: int) -> str:
         return json.dumps(
@@ -136,6 +144,14 @@ def topic_rows(ranges: Mapping[str, Any]) -> int:
         for topic in ranges["kafka"]["topics"].values()
         for start, end in topic["partitions"].values()
     )
+
+
+def note_sizes(ranges: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+    """Write the bytes a record of each topic had into its range, for the cut of the next one."""
+    for name, topic in ranges["kafka"]["topics"].items():
+        rows = sum(end - start for start, end in topic["partitions"].values())
+        if rows:
+            topic["mean_bytes"] = round(sizes.get(name, 0) / rows, 1)
 
 
 def _as_planned(stage: Stage, plan: Plan, table: Table, frame: DataFrame) -> DataFrame:

@@ -15,11 +15,12 @@ from crypto_pipeline.lake.commit import SupersededError
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.tuning import tune
 from crypto_pipeline.plan import next_plan
-from crypto_pipeline.planned_input import KafkaOptions, read_plan
+from crypto_pipeline.planned_input import KafkaOptions, note_sizes, read_plan
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stage_commit import commit_result
 from crypto_pipeline.stage_run import StageRun, Watch, nothing_new
 from crypto_pipeline.stream.ranges import TopicEnds
+from crypto_pipeline.topic_range import WHOLE_BITE, Bite
 
 ATTEMPTS = 3
 
@@ -28,11 +29,15 @@ ReadEnds = Callable[[], TopicEnds]
 
 @dataclass(frozen=True)
 class StageRunner:
-    """Runs stages on one lake; `read_ends` and `kafka_options` serve the stage on topics."""
+    """Runs stages on one lake; `read_ends` and `kafka_options` serve the stage on topics.
+
+    `bite` is what one run takes at most.
+    """
 
     lake: Lake
     read_ends: ReadEnds
     kafka_options: KafkaOptions
+    bite: Bite = WHOLE_BITE
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def run(self, stage: Stage) -> StageRun:
@@ -52,7 +57,12 @@ class StageRunner:
         for table in stage.outputs:
             self.lake.ensure(table)
         path = {table.key: self.lake.path(table) for table in (*stage.outputs, *stage.reads)}
-        plan = next_plan(stage, path=path, ends=self.read_ends() if stage.topics else None)
+        plan = next_plan(
+            stage,
+            path=path,
+            ends=self.read_ends() if stage.topics else None,
+            bite=self.bite,
+        )
         watch.lap("plan")
         if plan is None:
             return nothing_new(stage, seconds=watch.total())
@@ -67,6 +77,8 @@ class StageRunner:
             counts = count(stage, result)
             watch.lap("count")
             check_books(stage, rows_in, counts, result)
+            if stage.topics:
+                note_sizes(plan.ranges, counts.bytes)
             commits = commit_result(self.lake, stage, plan, result, counts)
             watch.lap("commit")
         finally:
@@ -82,5 +94,7 @@ class StageRunner:
             versions={key: record.version for key, record in commits.items()},
             seconds=watch.total(),
             newest_fact_at=given.span[1] if given.span else None,
+            left=plan.left,
+            lost=int(plan.ranges.get("kafka", {}).get("lost", 0)),
             phases=watch.laps,
         )

@@ -53,19 +53,24 @@ class StageResult:
     """Outputs by table key, and the input rows again, each with an `outcome`.
 
     `equations` says which output the rows of an outcome must equal in number; an outcome
-    that is not named there is counted and goes nowhere else.
+    that is not named there is counted and goes nowhere else. `weights` has a row for each record
+    of a topic, `name` and `bytes`: the next range is cut by them.
     """
 
     outputs: Mapping[str, DataFrame]
     classified: tuple[DataFrame, ...]
     equations: Mapping[str, str]
     slices: Mapping[str, Slice] = field(default_factory=dict)
+    weights: DataFrame | None = None
     cached: tuple[DataFrame, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """Reads topics or the tables of the stage before; the primary output is committed last.
+
+    The first of `sides` is committed before everything else and in every batch, empty or not, so
+    it should be one that has rows in a normal minute.
 
     `reads` are read by increment of the batches of their own stage, whose primary is first.
     """

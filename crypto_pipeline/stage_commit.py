@@ -1,4 +1,9 @@
-"""A counted result → the commits of its tables: sides first, the primary last."""
+"""A counted result → the commits of its tables: the claim, the other sides, the primary.
+
+Every attempt at a batch commits the same table first, with rows or without: the claim. Delta
+takes one commit a table and batch, so the claim alone decides which range a batch has, and an
+attempt that lost it has written nothing yet, nor will write anything with another range.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +24,26 @@ from crypto_pipeline.version import VERSION
 def commit_result(
     lake: Lake, stage: Stage, plan: Plan, result: StageResult, counts: Counts
 ) -> dict[str, CommitRecord]:
-    """Sides first, together, only with rows; the primary last and always: it has the range."""
+    """The claim first and always, the other sides together and only with rows, then the primary.
+
+    Raises SupersededError when another attempt has the batch.
+    """
+    claim = stage.outputs[0]
     sides = [
         table
         for table in stage.sides
-        if table.key not in plan.done and counts.outputs[table.key] > 0
+        if table != claim and table.key not in plan.done and counts.outputs[table.key] > 0
     ]
 
     def one(table: Table) -> CommitRecord:
         return _commit_table(lake, table, stage, plan, result, counts)
 
     commits = {}
+    if claim != stage.primary and claim.key not in plan.done:
+        commits[claim.key] = one(claim)
     if sides:
         with ThreadPoolExecutor(max_workers=len(sides)) as pool:
-            commits = {t.key: c for t, c in zip(sides, pool.map(one, sides), strict=True)}
+            commits |= {t.key: c for t, c in zip(sides, pool.map(one, sides), strict=True)}
     commits[stage.primary.key] = one(stage.primary)
     return commits
 

@@ -13,7 +13,11 @@ from crypto_pipeline.stage import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRun:
-    """What one run of a stage did. `batch` is 0 when nothing was new; seconds are wall time."""
+    """What one run of a stage did. `batch` is 0 when nothing was new; seconds are wall time.
+
+    `left` is the backlog behind the range: records for raw, batches of the stage before for others;
+    `lost` counts the records that the broker's retention removed before they were read.
+    """
 
     stage: str
     batch: int
@@ -24,6 +28,8 @@ class StageRun:
     versions: Mapping[str, int]
     seconds: float
     newest_fact_at: datetime | None
+    left: int = 0
+    lost: int = 0
     phases: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -50,6 +56,26 @@ def nothing_new(stage: Stage, *, seconds: float) -> StageRun:
         versions={},
         seconds=seconds,
         newest_fact_at=None,
+    )
+
+
+def joined(first: StageRun, second: StageRun) -> StageRun:
+    """Two bites of one stage as one report; range and batch are the last bite's."""
+    names = {*first.outcomes, *second.outcomes}
+    tables = {*first.rows_out, *second.rows_out}
+    return StageRun(
+        stage=second.stage,
+        batch=second.batch,
+        rows_in=first.rows_in + second.rows_in,
+        outcomes={n: first.outcomes.get(n, 0) + second.outcomes.get(n, 0) for n in names},
+        rows_out={t: first.rows_out.get(t, 0) + second.rows_out.get(t, 0) for t in tables},
+        ranges=second.ranges,
+        versions=second.versions,
+        seconds=first.seconds + second.seconds,
+        newest_fact_at=second.newest_fact_at,
+        left=second.left,
+        lost=first.lost + second.lost,
+        phases=second.phases,
     )
 
 

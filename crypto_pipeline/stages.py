@@ -27,14 +27,14 @@ BRONZE = Stage(
     name="bronze",
     reads=(raw.RECORDS,),
     run=bronze_transform.run,
-    sides=(bronze.CANDLES, bronze.POLLS, bronze.REJECTED),
+    sides=(bronze.POLLS, bronze.CANDLES, bronze.REJECTED),
     primary=bronze.TICKS,
 )
 SILVER = Stage(
     name="silver",
     reads=(bronze.TICKS, bronze.CANDLES, bronze.POLLS),
     run=silver_transform.run,
-    sides=(silver.SET_ASIDE, silver.GAPS, silver.CANDLES),
+    sides=(silver.CANDLES, silver.SET_ASIDE, silver.GAPS),
     primary=silver.TICKS,
 )
 CANDLES = Stage(

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # A commit of fewer rows goes into one file a partition: a minute must not leave two.
 ONE_FILE_ROWS = 200_000
 
+# What Delta says of a transaction that lost against another; planning again is right for all.
+CONCURRENT = ("DELTA_CONCURRENT_", "ConcurrentTransactionException", "ConcurrentAppendException")
+
 
 class SupersededError(LakeError):
     """Another attempt committed this batch first; its entry is the truth, plan again."""
@@ -52,7 +55,7 @@ def commit(write: Write, record: CommitRecord) -> CommitRecord:
     try:
         writer.save(write.path)
     except PySparkException as error:
-        if "ConcurrentTransactionException" not in str(error):
+        if not any(word in str(error) for word in CONCURRENT):
             raise
         raise SupersededError(f"Another writer committed to {write.path} meanwhile.") from error
     found = log.last_commit(write.path)

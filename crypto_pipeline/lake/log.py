@@ -105,6 +105,28 @@ def last_commit(path: str) -> CommitRecord | None:
     return None
 
 
+def last_batch(path: str) -> int:
+    """The table's newest batch by its transaction number, 0 for none.
+
+    It is part of the table's state, so neither maintenance nor a clean-up of the log hides it.
+    """
+    table = open_delta(path)
+    return 0 if table is None else table.transaction_version(app_id(path)) or 0
+
+
+def since(path: str, batch: int) -> list[CommitRecord]:
+    """Our commits after a batch, newest first, as far as the log still has them."""
+    table = open_delta(path)
+    if table is None:
+        return []
+    for limit in HISTORY_STEPS:
+        entries = table.history(limit)
+        found = [r for r in map(read_entry, entries) if r is not None]
+        if limit is None or len(entries) < limit or (found and found[-1].batch <= batch):
+            break
+    return [record for record in found if record.batch > batch]
+
+
 def app_id(path: str) -> str:
     """The table's constant transaction name: its layer and name."""
     return "/".join(path.rstrip("/").split("/")[-2:])

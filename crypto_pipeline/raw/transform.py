@@ -36,5 +36,9 @@ def run(given: StageInput) -> StageResult:
         classified=(rows.withColumn("outcome", F.lit("accepted")),),
         outputs={RECORDS.key: conform(rows, RECORDS, batch=given.batch)},
         equations={"accepted": RECORDS.key},
+        weights=rows.select(
+            F.col("topic").alias("name"),
+            F.coalesce(F.octet_length("value"), F.lit(0)).cast("long").alias("bytes"),
+        ),
         cached=(rows,),
     )

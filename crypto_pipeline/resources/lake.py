@@ -18,6 +18,7 @@ from crypto_pipeline.stage import Stage
 from crypto_pipeline.stage_run import StageRun
 
 BOOKS_CHECK = "books_balance"
+LOST_CHECK = "no_record_lost"
 
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -52,6 +53,8 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         for table in stage.outputs:
             yield dg.MaterializeResult(asset_key=asset_key(table), metadata=describe(run, table))
         yield _books(stage, passed=run.balances, note=str(dict(run.outcomes)))
+        if stage.topics:
+            yield nothing_lost(stage, run)
 
     def train(self) -> Training:
         return self._pipeline.train()
@@ -79,6 +82,8 @@ def describe(run: StageRun, table: Table) -> dict[str, dg.MetadataValue]:
         "batch": dg.MetadataValue.int(run.batch),
         "seconds": dg.MetadataValue.float(run.seconds),
         "seconds_by_phase": dg.MetadataValue.json(dict(run.phases)),
+        "lost": dg.MetadataValue.int(run.lost),
+        "left": dg.MetadataValue.int(run.left),
         "range": dg.MetadataValue.json(dict(run.ranges)),
     }
     if table.key in run.versions:
@@ -105,4 +110,20 @@ def _books(stage: Stage, *, passed: bool, note: str) -> dg.AssetCheckResult:
         check_name=BOOKS_CHECK,
         passed=passed,
         description=note,
+    )
+
+
+def nothing_lost(stage: Stage, run: StageRun) -> dg.AssetCheckResult:
+    """Fails once for each range whose beginning retention had removed; where is in the commit."""
+    return dg.AssetCheckResult(
+        asset_key=asset_key(stage.primary),
+        check_name=LOST_CHECK,
+        passed=run.lost == 0,
+        description=(
+            f"{run.lost} records left the topics unread. Their minutes become open gaps in "
+            "silver/gaps and are fetched anew; ticks are gone."
+            if run.lost
+            else "every record was read"
+        ),
+        metadata={"gone": dict(run.ranges.get("kafka", {}).get("gone", {}))},
     )

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from crypto_pipeline.lake.table import Table
-from crypto_pipeline.resources.lake import BOOKS_CHECK, asset_key
+from crypto_pipeline.resources.lake import BOOKS_CHECK, LOST_CHECK, asset_key
 from crypto_pipeline.stage import Stage
 
 OWNERS = ["team:market-data"]
@@ -51,6 +51,14 @@ def books_check(stage: Stage) -> dg.AssetCheckSpec:
         asset=asset_key(stage.primary),
         blocking=True,
         description="Rows in equal the rows accepted, rejected and set aside, each counted",
+    )
+
+
+def lost_check(stage: Stage) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        name=LOST_CHECK,
+        asset=asset_key(stage.primary),
+        description="The broker's retention removed no record before it was read",
     )
 
 

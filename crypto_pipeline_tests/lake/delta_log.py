@@ -55,3 +55,24 @@ def write_foreign(path: Path | str, times: int = 1) -> None:
 
 def compact(path: Path | str) -> None:
     DeltaTable(str(path)).optimize.compact()
+
+
+def write_again(path: Path | str, commit: CommitRecord) -> None:
+    """The newest range once more, without rows and transaction, as maintenance keeps it."""
+    write_deltalake(
+        str(path),
+        ROWS.slice(0, 0),
+        mode="append",
+        commit_properties=CommitProperties(
+            custom_metadata={"userMetadata": commit.user_metadata()}
+        ),
+    )
+
+
+def clean_up(path: Path | str) -> None:
+    """Checkpoint the newest version and remove every log entry before it."""
+    table = DeltaTable(str(path))
+    table.create_checkpoint()
+    for entry in (Path(path) / "_delta_log").glob("*.json"):
+        if int(entry.stem) < table.version():
+            entry.unlink()
