@@ -51,11 +51,7 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         except BooksError as error:
             yield _books(stage, passed=False, note=str(error))
             raise
-        for table in stage.outputs:
-            yield dg.MaterializeResult(asset_key=asset_key(table), metadata=describe(run, table))
-        yield _books(stage, passed=run.balances, note=str(dict(run.outcomes)))
-        if stage.topics:
-            yield nothing_lost(stage, run)
+        yield from stage_results(stage, run)
 
     def held(self) -> dict[str, int]:
         """The sources that gold takes nothing of, each with the batch of silver it stopped at."""
@@ -76,6 +72,17 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 def asset_key(table: Table) -> dg.AssetKey:
     return dg.AssetKey([table.layer, table.name])
+
+
+def stage_results(
+    stage: Stage, run: StageRun
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    """What a run of a stage gives Dagster: its tables, and the checks on its primary."""
+    for table in stage.outputs:
+        yield dg.MaterializeResult(asset_key=asset_key(table), metadata=describe(run, table))
+    yield _books(stage, passed=run.balances, note=str(dict(run.outcomes)))
+    if stage.topics:
+        yield nothing_lost(stage, run)
 
 
 def describe(run: StageRun, table: Table) -> dict[str, dg.MetadataValue]:

@@ -18,10 +18,9 @@ from typing import Any
 import dagster as dg
 
 from crypto_pipeline.definitions import defs
-from crypto_pipeline.lake.table import Table
 from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.publication import Publication
-from crypto_pipeline.resources.lake import BOOKS_CHECK, LakeResource, asset_key, describe
+from crypto_pipeline.resources.lake import LakeResource, stage_results
 from crypto_pipeline.run_stage import StageRun
 from crypto_pipeline.stage import Stage
 from crypto_pipeline_tests.stream.test_asset import FakeIngest
@@ -33,12 +32,10 @@ class FakeLake(LakeResource):
     """Materialises as a cycle does, with metadata of the size of a real minute's."""
 
     def materialize(self, stage: Stage) -> Iterator[Any]:
-        for table in stage.outputs:
-            metadata = describe(minute_of(stage, table), table)
-            yield dg.MaterializeResult(asset_key=asset_key(table), metadata=metadata)
-        yield dg.AssetCheckResult(
-            asset_key=asset_key(stage.primary), check_name=BOOKS_CHECK, passed=True
-        )
+        yield from stage_results(stage, minute_of(stage))
+
+    def held(self) -> dict[str, int]:
+        return {}
 
     def train(self) -> Training:
         return Training(fits=(), model_version=None, reason="the last fit is fresh")
@@ -53,7 +50,7 @@ class FakeLake(LakeResource):
         return SENT
 
 
-def minute_of(stage: Stage, table: Table) -> StageRun:
+def minute_of(stage: Stage) -> StageRun:
     partitions = {str(n): [123_456, 123_470] for n in range(3)}
     topics = {t.name: {"topic_id": "x" * 22, "partitions": partitions} for t in stage.topics}
     return StageRun(
@@ -63,7 +60,7 @@ def minute_of(stage: Stage, table: Table) -> StageRun:
         outcomes={"tick": 20, "candle": 20, "poll": 1},
         rows_out={t.key: 20 for t in stage.outputs},
         ranges={"kafka": {"cluster_id": "y" * 22, "topics": topics}, "pinned": {"now": "z" * 32}},
-        versions={table.key: 12_345},
+        versions={t.key: 12_345 for t in stage.outputs},
         seconds=1.0,
         newest_fact_at=datetime.now(UTC),
         phases=dict.fromkeys(("plan", "read", "transform", "count", "commit"), 0.2),
