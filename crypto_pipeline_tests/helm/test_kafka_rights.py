@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,16 +34,19 @@ from kafka.errors import KafkaError
 from crypto_pipeline.contract import topic
 from crypto_pipeline.contract.topic import TOPICS
 from crypto_pipeline.embedded import jars
+from crypto_pipeline.embedded import spark_server as laptop_spark
 from crypto_pipeline.errors import PipelineError, StreamError
 from crypto_pipeline.kafka_settings import ROLES, KafkaLogin, KafkaRole
+from crypto_pipeline.pipeline import open_pipeline
 from crypto_pipeline.setting_values import Secret
-from crypto_pipeline.settings import Settings
+from crypto_pipeline.settings import Settings, process_environment, spark_token
+from crypto_pipeline.stages import RAW
 from crypto_pipeline.stream.connection import open_admin, open_consumer, open_producer
 from crypto_pipeline.stream.newest import newest_record
 from crypto_pipeline.stream.publish import Outgoing, Publisher
 from crypto_pipeline.stream.ranges import read_ends
 from crypto_pipeline.stream.topics import ensure, open_ready_producer
-from crypto_pipeline_tests.conftest import missing
+from crypto_pipeline_tests.conftest import ROOT, missing
 from crypto_pipeline_tests.helm.secured import (
     FOREIGN,
     SecuredBroker,
@@ -247,6 +253,47 @@ def test_each_workload_does_its_job(secured: SecuredBroker) -> None:
         publisher.publish([message(topic.SUMMARY.name)])
     assert newest_record(lake, topic.SUMMARY.name)["kind"] == "trial"
     assert newest_record(secured.as_user("dashboard"), topic.SUMMARY.name)["kind"] == "trial"
+
+
+@contextmanager
+def spark_server(settings: Settings) -> Iterator[tuple[int, Path]]:
+    """The Spark server as a pod starts it: its process id and its log."""
+    log = settings.state_dir / "pod-spark.log"
+    token = {"SPARK_CONNECT_TOKEN": spark_token(settings).reveal(), "SPARK_HEAP": "1g"}
+    environment = {**process_environment(), **settings.environment(), **token}
+    argv = (sys.executable, "-m", "crypto_pipeline.cluster.spark_server")
+    with log.open("wb") as output:
+        process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=output, stderr=output)
+    try:
+        until = time.monotonic() + 240
+        while not laptop_spark.is_ready(settings):
+            assert process.poll() is None, log.read_text()[-2_000:]
+            assert time.monotonic() < until, log.read_text()[-2_000:]
+            time.sleep(0.3)
+        yield process.pid, log
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+@pytest.mark.spark
+def test_spark_reads_the_topics_as_the_lake_and_nobody_sees_the_password(
+    secured: SecuredBroker,
+) -> None:
+    token = Secret("canary-token")
+    settings = replace(secured.clients, spark_token_setting=token)
+    with spark_server(settings) as (pid, log), open_pipeline(settings) as pipeline:
+        run = pipeline.run(RAW)
+        ends = read_ends(settings.as_kafka_user("lake"), INGESTED)
+        spans = [s for t in ends.topics.values() for s in t.partitions.values()]
+        assert run.rows_in == sum(span.end - span.beginning for span in spans) > 0
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+        assert "java.security.auth.login.config" in command
+        assert "canary" not in command
+        assert "canary" not in log.read_text()
+        assert "canary" not in str(dict(pipeline.lake.spark.conf.getAll))
+    commits = (Path(settings.lake_root) / "raw/records/_delta_log").glob("*.json")
+    assert "canary" not in "".join(commit.read_text() for commit in commits)
 
 
 def test_a_right_too_little_stops_the_job(secured: SecuredBroker) -> None:
