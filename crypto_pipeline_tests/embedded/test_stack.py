@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,17 @@ from crypto_pipeline.embedded import broker as broker_module
 from crypto_pipeline.embedded import processes, running_file
 from crypto_pipeline.embedded.running import last_lines
 from crypto_pipeline.settings import Settings, spark_token
-from crypto_pipeline_tests.embedded.stack import UP_SECONDS, running
+from crypto_pipeline_tests.alerting.servers import webhook
+from crypto_pipeline_tests.canaries import (
+    BESIDE,
+    CANARIES,
+    MARK,
+    command_lines,
+    ended_runs,
+    everything,
+    files_with,
+)
+from crypto_pipeline_tests.embedded.stack import UP_SECONDS, Up, running
 
 MARKS = {
     "dashboard": "-m dashboard",
@@ -74,9 +85,31 @@ def other_addresses() -> list[str]:
         return [str(probe.getsockname()[0])]
 
 
-def test_up_heals_reports_and_leaves_nothing(make_settings: Callable[..., Settings]) -> None:
+@pytest.fixture
+def canaries() -> Iterator[dict[str, str]]:
+    """A value in every secret setting; the webhook's is refused, so that it is spoken of."""
+    with webhook() as got:
+        got.status = 500
+        hook = f"http://127.0.0.1:{got.port}/{MARK}-webhook"
+        yield {**CANARIES, **BESIDE, "ALERT_WEBHOOK_URL": hook}
+
+
+def assert_no_canary(settings: Settings, up: Up) -> None:
+    """In nothing that runs and nothing that Dagster tells; at least one run has ended by now."""
+    until = time.monotonic() + 120
+    while not (runs := ended_runs(told := everything(settings.dagster_port))):
+        assert time.monotonic() < until, told
+        time.sleep(1)
+    assert all(run["eventConnection"]["events"] for run in runs)
+    assert MARK not in json.dumps(told)
+    assert MARK not in command_lines(member.pid for member in up.members())
+
+
+def test_up_heals_reports_leaves_nothing_and_keeps_secrets(
+    make_settings: Callable[..., Settings], canaries: dict[str, str]
+) -> None:
     settings = make_settings()
-    with running(settings) as up:
+    with running(settings, variables=canaries) as up:
         up.wait_for("Ctrl-C stops all")
         assert len(open_ports(settings)) == 9
         for address in other_addresses():
@@ -103,6 +136,7 @@ def test_up_heals_reports_and_leaves_nothing(make_settings: Callable[..., Settin
             up.wait_for(f"down {name} ended unexpectedly", after=seen, seconds=30)
             up.wait_for(rf"up\s+{name}\s", after=seen, seconds=120)
 
+        assert_no_canary(settings, up)
         members = up.members()
         assert len(members) > 8
         begun = time.monotonic()
@@ -114,6 +148,11 @@ def test_up_heals_reports_and_leaves_nothing(make_settings: Callable[..., Settin
         assert processes.alive(members) == ()
         assert open_ports(settings) == []
         assert not running_file.path(settings).exists()
+    assert (settings.home / "logs" / "code-server.log").stat().st_size > 0
+    # How Spark is started again needs its token; we alone can read that.
+    found = dict(files_with(MARK, settings.state_dir))
+    assert found.keys() == {settings.home / "supervisor" / "spark.json"}, found
+    assert [file.stat().st_mode & 0o777 for file in found] == [0o600]
 
 
 def path_without(folder: Path, *hidden: str) -> str:
