@@ -25,6 +25,7 @@
     + BooksError               rows in do not equal the rows accounted for
   x ServiceError           a service of the laptop stack did not start or died
   x AlertError             an alert could not be sent
+  x RegistryError          the model registry refuses, or has nothing to move to
 """
 
 from __future__ import annotations
@@ -119,3 +120,6 @@ class ServiceError(PipelineError): ...
 
 
 class AlertError(PipelineError): ...
+
+
+class RegistryError(PipelineError): ...

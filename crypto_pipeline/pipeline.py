@@ -13,11 +13,12 @@ from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.session import connect, disconnect, lease_epoch
 from crypto_pipeline.lake.table import Table
+from crypto_pipeline.model_registry import Registry, described, metrics, open_registry
 from crypto_pipeline.plan import batch_ranges, topic_ranges
 from crypto_pipeline.planned_input import topic_rows
-from crypto_pipeline.predictions.live import Scoring, newest_reports, score
+from crypto_pipeline.predictions.live import Scoring, newest_reports, score, verdicts_of
 from crypto_pipeline.predictions.publication import forecast_records
-from crypto_pipeline.predictions.schema import FORECASTS
+from crypto_pipeline.predictions.schema import FORECASTS, GATES
 from crypto_pipeline.predictions.training import Training, train
 from crypto_pipeline.publication import Position, Publication, Screen, open_screen
 from crypto_pipeline.run_stage import StageRunner
@@ -38,6 +39,7 @@ class Pipeline:
 
     runner: StageRunner
     screen: Screen
+    registry: Registry | None = None
     runs: dict[str, StageRun] = field(default_factory=dict)
 
     @property
@@ -76,7 +78,18 @@ class Pipeline:
         now = self.market_now()
         if now is None:
             return Training(fits=(), model_version=None, reason="no new minute in this cycle")
-        return train(self.lake, market_now=now)
+        return self.fit(market_now=now)
+
+    def fit(self, *, market_now: datetime, force: bool = False) -> Training:
+        """Train when it is due, and register what was fitted; champion while its kind serves."""
+        done = train(self.lake, market_now=market_now, force=force)
+        if done.fits and self.registry is not None:
+            number = self.registry.register(described(done), metrics=metrics(done))
+            decision = log.last_commit(self.lake.path(GATES))
+            has_won = any(v.champion for v in verdicts_of(decision))
+            if decision is not None and has_won and decision.ranges["pinned"] is None:
+                self.registry.promote(number)
+        return done
 
     def score(self) -> Scoring:
         """Join past forecasts with what came since the last time; ask the gate when it is due."""
@@ -142,7 +155,7 @@ def open_pipeline(settings: Settings) -> Pipeline:
             "kafka.fetch.max.wait.ms": "20",
         },
     )
-    return Pipeline(runner=runner, screen=open_screen(settings))
+    return Pipeline(runner=runner, screen=open_screen(settings), registry=open_registry(settings))
 
 
 def open_lake(settings: Settings) -> Lake:
