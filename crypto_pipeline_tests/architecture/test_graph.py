@@ -72,9 +72,10 @@ def test_the_groups_have_an_order() -> None:
         for key in assets.get_all_asset_keys()
         for parent in assets.get(key).parent_keys
     }
-    TopologicalSorter(
+    order = TopologicalSorter(
         {g: {first for first, then in after if then == g and first != g} for _, g in after}
-    ).prepare()
+    )
+    assert set(order.static_order()) == {group for pair in after for group in pair}
 
 
 def test_schedule_and_sensor_start_by_themselves() -> None:

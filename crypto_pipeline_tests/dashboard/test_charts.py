@@ -52,7 +52,7 @@ def test_a_forecast_whose_time_has_passed_is_not_drawn():
 @pytest.mark.parametrize("records", [[tick()], [candle()], [summary()], [summary(recent=[])]])
 def test_whatever_part_is_missing_a_figure_comes_out(records):
     figure = charts.market_figure(instrument(*records), hours=2, is_dark=False)
-    json.loads(figure.to_json())
+    assert {"data", "layout"} <= json.loads(figure.to_json()).keys()
 
 
 def test_traces_are_numpy_and_bounded_and_zoom_outlives_a_refresh():

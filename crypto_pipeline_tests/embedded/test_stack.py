@@ -91,8 +91,6 @@ def test_up_heals_reports_and_leaves_nothing(make_settings: Callable[..., Settin
                     settings.code_server_port,
                     settings.metrics_port,
                     settings.dashboard_metrics_port,
-                    settings.metrics_port,
-                    settings.dashboard_metrics_port,
                 )
                 if is_taken(address, port)
             ]

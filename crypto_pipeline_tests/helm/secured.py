@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -112,7 +112,7 @@ def secured_broker(settings: Settings, folder: Path) -> Iterator[SecuredBroker]:
             launch.argv, cwd=launch.cwd, env=process_environment(), stdout=output, stderr=output
         )
     try:
-        _await(owner, process, log)
+        await_ready(lambda: broker.is_ready(owner), process, log, seconds=120)
         logins = {role: _login(folder, role, passwords[role]) for role in ROLES}
         clients = replace(
             owner,
@@ -177,9 +177,12 @@ def _prepare(
     assert done.returncode == 0, done.stderr + done.stdout
 
 
-def _await(settings: Settings, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 120
-    while not broker.is_ready(settings):
+def await_ready(
+    is_ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, *, seconds: float
+) -> None:
+    """Wait for a server; the end of its log where it has ended or takes too long."""
+    until = time.monotonic() + seconds
+    while not is_ready():
         assert process.poll() is None, log.read_text()[-2_000:]
         assert time.monotonic() < until, log.read_text()[-2_000:]
         time.sleep(0.2)

@@ -1,7 +1,7 @@
 """What a cluster would refuse: Strimzi's and Prometheus' own schemas, and the restricted level.
 
 The rules of the restricted level are written down here from the Kubernetes documentation (Pod
-Security Standards), so that no API server is needed; test_installed asks one.
+Security Standards), so that no API server is needed.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
-import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -51,6 +50,7 @@ from crypto_pipeline_tests.helm.secured import (
     FOREIGN,
     SecuredBroker,
     authority,
+    await_ready,
     secured_broker,
     write_certificate,
 )
@@ -265,11 +265,7 @@ def spark_server(settings: Settings) -> Iterator[tuple[int, Path]]:
     with log.open("wb") as output:
         process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=output, stderr=output)
     try:
-        until = time.monotonic() + 240
-        while not laptop_spark.is_ready(settings):
-            assert process.poll() is None, log.read_text()[-2_000:]
-            assert time.monotonic() < until, log.read_text()[-2_000:]
-            time.sleep(0.3)
+        await_ready(lambda: laptop_spark.is_ready(settings), process, log, seconds=240)
         yield process.pid, log
     finally:
         process.kill()

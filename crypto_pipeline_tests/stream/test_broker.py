@@ -62,7 +62,8 @@ def test_a_topic_that_is_not_as_declared_is_a_sentence(
 @pytest.mark.integration
 def test_a_longer_retention_is_fine(broker: Settings, topic: Topic) -> None:
     ensure(broker, topics=[topic])
-    ensure(broker, topics=[replace(topic, config={"retention.ms": "1000"})])
+    shorter = replace(topic, config={"retention.ms": "1000"})
+    assert ensure(broker, topics=[shorter]).existing == (topic.name,)
 
 
 @pytest.mark.integration
