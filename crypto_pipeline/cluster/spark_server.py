@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crypto_pipeline import settings as settings_module
-from crypto_pipeline.embedded import java, spark_server
-from crypto_pipeline.embedded.launch import Launch
+from crypto_pipeline.embedded import jars, java, spark_server
+from crypto_pipeline.embedded.launch import PROJECT_ROOT, Launch
 from crypto_pipeline.errors import PipelineError, SettingsError
 from crypto_pipeline.settings import Settings
 
+# Where an image keeps the locked jars; a checkout has none there.
+SHIPPED_JARS = PROJECT_ROOT / "jars"
 JAAS = """\
 KafkaClient {{
   org.apache.kafka.common.security.scram.ScramLoginModule required
@@ -61,6 +63,14 @@ def jaas_file(settings: Settings) -> Path | None:
     return file
 
 
+def lay_out_jars(settings: Settings, shipped: Path = SHIPPED_JARS) -> None:
+    """Show the image's jars where the class path has them: a pod's state folder begins empty."""
+    place = jars.folder(settings)
+    if shipped.is_dir() and not place.exists():
+        place.unlink(missing_ok=True)
+        place.symlink_to(shipped)
+
+
 def argv(launch: Launch, *, heap: str | None, over: Mapping[str, str]) -> tuple[str, ...]:
     """The laptop's command line with another heap and other properties."""
     replaced = [
@@ -80,6 +90,7 @@ def main() -> int:
         settings = settings_module.load()
         settings.home.mkdir(parents=True, exist_ok=True)
         spark_server.prepare(settings)
+        lay_out_jars(settings)
         launch = spark_server.launch(settings, java.find())
         over = properties(settings)
         jaas = jaas_file(settings)

@@ -1,8 +1,14 @@
-"""Fetch every locked jar into the user's cache before anything runs: `make test` needs no more."""
+"""Fetch locked jars before anything runs: `make test` and an image's build need no more.
+
+    python -m crypto_pipeline.embedded.fetch_jars                          all, into the user's cache
+    python -m crypto_pipeline.embedded.fetch_jars --into DIR spark s3      two groups, into a folder
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
@@ -10,11 +16,20 @@ from crypto_pipeline.embedded import jars
 from crypto_pipeline.errors import PipelineError
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Exit code 2 and a sentence when a jar could not be had; what arrived is kept."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--into", type=Path)
+    parser.add_argument("groups", nargs="*")
+    asked = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        jars.fill_cache(jars.read_lock(), console=console)
+        locked = jars.read_lock()
+        wanted = [jar for jar in locked if not asked.groups or jar.group in asked.groups]
+        if asked.into is None:
+            jars.fill_cache(wanted, console=console)
+        else:
+            jars.install(wanted, asked.into, console=console)
     except PipelineError as error:
         console.print(f"{error}", markup=False, highlight=False, soft_wrap=True)
         return 2
