@@ -1,7 +1,7 @@
 """Fetch locked jars before anything runs: `make test` and an image's build need no more.
 
-    python -m crypto_pipeline.embedded.fetch_jars                          all, into the user's cache
-    python -m crypto_pipeline.embedded.fetch_jars --into DIR spark s3      two groups, into a folder
+python -m crypto_pipeline.embedded.fetch_jars                          all, into the user's cache
+python -m crypto_pipeline.embedded.fetch_jars --into DIR spark s3      two groups, into a folder
 """
 
 from __future__ import annotations

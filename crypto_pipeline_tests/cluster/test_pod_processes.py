@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from crypto_pipeline import settings as settings_module
-from crypto_pipeline.cluster import poll_to_gold, spark_server, wait_for
+from crypto_pipeline.cluster import poll_to_gold, spark_executor, spark_server, wait_for
 from crypto_pipeline.contract import topic
 from crypto_pipeline.embedded import spark_server as laptop
 from crypto_pipeline.embedded.java import JavaHome
@@ -132,3 +132,60 @@ def test_the_charts_test_waits_for_its_own_poll_to_be_in_gold() -> None:
 def test_the_charts_test_says_how_far_it_came() -> None:
     with pytest.raises(ServiceError, match=r"no poll was published\. Open Dagster"):
         poll_to_gold.wait_for_gold(lambda _: {}, since=datetime.now(UTC), until=lambda: True)
+
+
+def test_the_jars_of_the_image_are_where_the_class_path_has_them(tmp_path: Path) -> None:
+    shipped = tmp_path / "image" / "jars"
+    (shipped / "spark").mkdir(parents=True)
+    (shipped / "spark" / "delta.jar").touch()
+    settings = load(tmp_path / "state")
+    settings.state_dir.mkdir()
+    for _ in range(2):  # a server that starts again finds its own link
+        spark_server.lay_out_jars(settings, shipped)
+    (folder,) = [part for part in laptop.class_path(settings).split(":") if "/state/" in part]
+    assert [jar.name for jar in Path(folder).parent.glob("*.jar")] == ["delta.jar"]
+
+
+def test_a_checkout_keeps_its_own_jars(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    spark_server.lay_out_jars(settings, tmp_path / "no image")
+    assert not (tmp_path / "jars").is_symlink()
+
+
+EXECUTOR = {
+    "SPARK_DRIVER_URL": "spark://CoarseGrainedScheduler@spark:7078",
+    "SPARK_EXECUTOR_ID": "3",
+    "SPARK_EXECUTOR_CORES": "2",
+    "SPARK_EXECUTOR_MEMORY": "4g",
+    "SPARK_APPLICATION_ID": "spark-1",
+    "SPARK_EXECUTOR_POD_IP": "10.0.0.7",
+    "SPARK_RESOURCE_PROFILE_ID": "0",
+    "SPARK_EXECUTOR_POD_NAME": "executor-3",
+    "SPARK_CONF_DIR": "/opt/spark/conf",
+    **{f"SPARK_JAVA_OPT_{number}": f"-Dn={number}" for number in (10, 2, 0)},
+}
+
+
+def test_an_executor_is_started_as_spark_asks(tmp_path: Path) -> None:
+    found = spark_executor.argv(Path("/usr/bin/java"), EXECUTOR)
+    assert found[:6] == ("/usr/bin/java", "-Dn=0", "-Dn=2", "-Dn=10", "-Xms4g", "-Xmx4g")
+    told = found[found.index(spark_executor.MAIN_CLASS) + 1 :]
+    assert dict(zip(told[::2], told[1::2], strict=True)) == {
+        "--driver-url": "spark://CoarseGrainedScheduler@spark:7078",
+        "--executor-id": "3",
+        "--cores": "2",
+        "--app-id": "spark-1",
+        "--hostname": "10.0.0.7",
+        "--resourceProfileId": "0",
+        "--podName": "executor-3",
+    }
+    (tmp_path / "s3").mkdir()
+    (tmp_path / "spark").mkdir()
+    path = spark_executor.class_path(EXECUTOR, tmp_path).split(":")
+    assert path[0] == "/opt/spark/conf"
+    assert path[2:] == [f"{tmp_path}/s3/*", f"{tmp_path}/spark/*"]
+
+
+def test_an_executor_without_a_driver_is_a_sentence() -> None:
+    with pytest.raises(SettingsError, match="SPARK_DRIVER_URL is not set"):
+        spark_executor.argv(Path("/usr/bin/java"), {"SPARK_EXECUTOR_MEMORY": "1g"})

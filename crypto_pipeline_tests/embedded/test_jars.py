@@ -7,7 +7,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from crypto_pipeline.embedded import jars
+from crypto_pipeline.embedded import fetch_jars, jars
 from crypto_pipeline.embedded.jars import Jar
 from crypto_pipeline.errors import MachineError
 
@@ -99,3 +99,16 @@ def test_a_jar_that_left_the_lock_leaves_the_folder(tmp_path: Path) -> None:
 def test_no_network_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match=r"Could not fetch thing-1\.0\.jar .* Check the network"):
         install(tmp_path / "jars", tmp_path / "cache", httpx.ConnectError("name not known"))
+
+
+def test_an_image_asks_for_the_groups_that_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[set[str], Path]] = []
+
+    def install(wanted: list[Jar], folder: Path, *, console: Console) -> None:
+        asked.append(({jar.group for jar in wanted}, folder))
+
+    monkeypatch.setattr(jars, "install", install)
+    assert fetch_jars.main(["--into", str(tmp_path), "spark", "s3"]) == 0
+    assert asked == [({"spark", "s3"}, tmp_path)]

@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import sys
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -37,7 +38,9 @@ def debian_packages(status: Path = DPKG) -> list[Component]:
     """What dpkg has installed; nothing on a base that is not of Debian's kind."""
     found: list[Component] = []
     for block in status.read_text().split("\n\n") if status.exists() else []:
-        fields = dict(line.split(": ", 1) for line in block.splitlines() if re.match(r"\S+: ", line))
+        fields = dict(
+            line.split(": ", 1) for line in block.splitlines() if re.match(r"\S+: ", line)
+        )
         if fields.get("Status", "").endswith(" installed"):
             name, version, arch = (fields[key] for key in ("Package", "Version", "Architecture"))
             # The same characters as in a URL: Debian's versions have + and ~ and an epoch's colon.
@@ -53,11 +56,25 @@ def jars(folders: list[Path]) -> list[Component]:
     for file in sorted(jar for folder in folders for jar in folder.rglob("*.jar")):
         parts = JARS.fullmatch(file.name)
         name, version = parts.group("name", "version") if parts else (file.stem, "")
-        made = component("library", name, version, "", reference=f"file:{file}")
-        made["hashes"] = [{"alg": "SHA-256", "content": hashlib.sha256(file.read_bytes()).hexdigest()}]
+        made = component("library", name, version, maven(file), reference=f"file:{file}")
+        made["hashes"] = [
+            {"alg": "SHA-256", "content": hashlib.sha256(file.read_bytes()).hexdigest()}
+        ]
         made["properties"] = [{"name": "file", "value": str(file)}]
         found.append(made)
     return found
+
+
+def maven(jar: Path) -> str:
+    """What the jar says of its own origin; "" where it says nothing, or speaks for several."""
+    with zipfile.ZipFile(jar) as content:
+        told = [name for name in content.namelist() if name.endswith("/pom.properties")]
+        if len(told) != 1:
+            return ""
+        lines = content.read(told[0]).decode("utf-8", "replace").splitlines()
+    fields = dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
+    keys = ("groupId", "artifactId", "version")
+    return "pkg:maven/{}/{}@{}".format(*(fields[key].strip() for key in keys)) if fields else ""
 
 
 def component(kind: str, name: str, version: str, purl: str, *, reference: str = "") -> Component:
