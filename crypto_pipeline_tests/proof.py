@@ -54,9 +54,12 @@ class Proof:
         (FOLDER / f"{self.name}.json").write_text(json.dumps(content, indent=2) + "\n")
 
 
-def begin(name: str, *, reduced: int, full: int) -> Proof:
-    """A proof with a fresh, printed seed; under `make prove` skipped when this code has it."""
-    code = code_version()
+def begin(name: str, *, reduced: int, full: int, also: tuple[str, ...] = ()) -> Proof:
+    """A proof with a fresh, printed seed; under `make prove` skipped when this code has it.
+
+    `also` names what it is about beside the package and its locks.
+    """
+    code = code_version(also)
     file = FOLDER / f"{name}.json"
     if is_full() and file.exists() and json.loads(file.read_text())["code"] == code:
         pytest.skip(f"proved before on this code: {file.relative_to(ROOT)}")
@@ -65,10 +68,11 @@ def begin(name: str, *, reduced: int, full: int) -> Proof:
     return Proof(name=name, count=full if is_full() else reduced, seed=seed, code=code)
 
 
-def code_version() -> str:
+def code_version(also: tuple[str, ...] = ()) -> str:
     """The tree that is proved, by git's own hashes; `changed` when it is not what is committed."""
-    hashes = [_git("rev-parse", "--short", f"HEAD:{path}") for path in PROVED]
-    changed = _git("status", "--porcelain", "--", *PROVED)
+    paths = (*PROVED, *also)
+    hashes = [_git("rev-parse", "--short", f"HEAD:{path}") for path in paths]
+    changed = _git("status", "--porcelain", "--", *paths)
     return "-".join(hashes) + ("-changed" if changed else "")
 
 

@@ -1,4 +1,4 @@
-"""`python -m crypto_pipeline.cluster.spark_executor`: become an executor of `spark.master=kubernetes`.
+"""`python -m crypto_pipeline.cluster.spark_executor`: become an executor in a pod of its own.
 
 Spark starts an executor's pod with the one argument `executor` and says the rest by variables
 (its class BasicExecutorFeatureStep); the entry point of the image leads here.

