@@ -65,6 +65,7 @@ class Images:
     builder: Builder
     folder: Path
     figures: dict[str, dict[str, object]]
+    failed_before: int
 
     def run(
         self,
@@ -100,7 +101,9 @@ def proof() -> Proof:
 
 
 @pytest.fixture(scope="module")
-def images(proof: Proof, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
+def images(
+    proof: Proof, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Images]:
     """All targets, built; everything is removed again, or pytest would keep gigabytes."""
     folder = tmp_path_factory.mktemp("images")
     builder, figures = Builder(folder=folder), dict[str, dict[str, object]]()
@@ -108,7 +111,8 @@ def images(proof: Proof, tmp_path_factory: pytest.TempPathFactory) -> Iterator[I
         begun = time.monotonic()
         builder.build(target)
         figures[target] = {"built_in_seconds": round(time.monotonic() - begun, 1)}
-    yield Images(builder=builder, folder=folder, figures=figures)
+    failed = request.session.testsfailed
+    yield Images(builder=builder, folder=folder, figures=figures, failed_before=failed)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -266,8 +270,11 @@ def test_an_executor_starts_and_says_that_there_is_no_driver(images: Images) -> 
         assert "127.0.0.1:1" in running.log.read_text()
 
 
-def test_every_step_was_carried_out(images: Images, proof: Proof) -> None:
-    """The last: what was seen above is kept."""
+def test_every_step_was_carried_out(
+    images: Images, proof: Proof, request: pytest.FixtureRequest
+) -> None:
+    """The last: what was seen above is kept, if all of it was seen."""
+    assert request.session.testsfailed == images.failed_before
     runs = sum(step.word == "RUN" for stage in stages().values() for step in stage.steps)
     assert images.builder.runs == runs
     assert set(images.builder.made) == set(stages())
