@@ -103,6 +103,7 @@ def container(
 def _script(folders: list[Path], settings: Config, folder: Path, volumes: tuple[str, ...]) -> str:
     user, _, group = settings.user.partition(":")
     lines = [f"root={folder / 'root'}", 'mkdir -p "$root"', "ip link set lo up"]
+    lines += ["echo pod > /proc/sys/kernel/hostname"]
     lines += [mount_read_only(folders, "$root"), PSEUDO]
     for volume in volumes:
         kept = folder / volume.strip("/")

@@ -95,15 +95,12 @@ def document(target: str, components: list[Component]) -> Component:
 
 
 def main() -> None:
-    # A virtual environment shows the folders of its own packages only.
-    folders = [Path(path) for path in sys.path if path.endswith("site-packages")]
-    java = [folder / "pyspark" / "jars" for folder in folders] + [Path("/app/jars")]
     version = platform.python_version()
     found = [
         component("platform", "python", version, f"pkg:generic/python@{version}"),
         *python_packages(),
         *debian_packages(),
-        *jars(java),
+        *jars([Path(sys.prefix), Path("/app")]),
     ]
     found.sort(key=lambda each: str(each["bom-ref"]))
     json.dump(document(sys.argv[1], found), sys.stdout, indent=1)
