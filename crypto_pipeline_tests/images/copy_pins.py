@@ -1,7 +1,8 @@
 """`python -m crypto_pipeline_tests.images.copy_pins`: the selections of requirements.lock anew.
 
-dashboard.lock and setuptools.lock hold some of its packages, without extras. A package that a newer one needs in
-addition is named by the build, which refuses it; write its name as a line of its own, run again.
+dashboard.lock and setuptools.lock hold some of its packages, without extras. A package that a
+newer one needs in addition is named by the build, which refuses it: write its name as a line of
+its own into the selection, and run this again.
 """
 
 from __future__ import annotations
