@@ -97,13 +97,13 @@ def test_the_dashboard_fills_and_its_price_moves(up: Up, page: Page) -> None:
     page.goto(f"{root}/?symbol=BTC-USDT")
     # The source is known with the first poll, which a cold machine may take minutes to make.
     expect(page.get_by_text("SIMULATED DATA")).to_be_visible(timeout=FIRST_CHART_MS)
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=FIRST_CHART_MS)
     line = page.get_by_role("heading", name=re.compile(r"BTC-USDT · [\d,.]+"))
+    before = line.inner_text(timeout=FIRST_CHART_MS)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=FIRST_CHART_MS)
     expect(page.get_by_text(re.compile("forecast 60 min from"))).to_be_visible(
         timeout=FIRST_CHART_MS
     )
     expect(page.get_by_text("Last move, z-score")).to_be_visible(timeout=FIRST_CHART_MS)
-    before = line.inner_text()
     expect(line).not_to_have_text(before, timeout=150_000)
     expect(page.get_by_text("Starting.")).to_have_count(0, timeout=FIRST_CHART_MS)
     keep(page, "stack-symbol")
