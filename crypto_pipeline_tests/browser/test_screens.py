@@ -6,6 +6,7 @@ what its stop leaves. Screenshots of every page are kept in `build/screenshots` 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,16 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from crypto_pipeline.embedded import processes, running_file
 from crypto_pipeline.settings import Settings
+from crypto_pipeline_tests.alerting.servers import webhook
+from crypto_pipeline_tests.canaries import (
+    BESIDE,
+    CANARIES,
+    MARK,
+    command_lines,
+    ended_runs,
+    everything,
+    files_with,
+)
 from crypto_pipeline_tests.conftest import ROOT, missing
 from crypto_pipeline_tests.embedded.stack import (
     MARKS,
@@ -58,12 +69,25 @@ DRAWN_MS = 60_000
 
 
 @pytest.fixture(scope="module")
+def canaries() -> Iterator[dict[str, str]]:
+    """A value in every secret setting; the webhook's is refused, so that it is spoken of."""
+    with webhook() as got:
+        got.status = 500
+        hook = f"http://127.0.0.1:{got.port}/{MARK}-webhook"
+        given = {**CANARIES, **BESIDE, "ALERT_WEBHOOK_URL": hook}
+        # With a provider the dashboard would show a login and no market.
+        yield {name: value for name, value in given.items() if not name.startswith("OIDC_")}
+
+
+@pytest.fixture(scope="module")
 def up(
-    make_settings: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory
+    make_settings: Callable[..., Settings],
+    canaries: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Up]:
     settings = make_settings(SYMBOLS=SYMBOLS, HISTORY_HOURS=HISTORY_HOURS)
     path = path_without(tmp_path_factory.mktemp("path"), "java", "mvn")
-    with running(settings, variables={"PATH": path, "JAVA_HOME": ""}) as stack:
+    with running(settings, variables={"PATH": path, "JAVA_HOME": "", **canaries}) as stack:
         stack.wait_for("Ctrl-C stops all")
         yield stack
 
@@ -162,6 +186,17 @@ def test_each_killed_service_is_reported_and_healed(up: Up) -> None:
         up.wait_for(rf"up\s+{name}\s", after=seen, seconds=120)
 
 
+def test_dagster_tells_no_secret_and_no_command_line_holds_one(up: Up) -> None:
+    """A webhook that refused, and runs that ended, are in what it tells."""
+    until = time.monotonic() + 120
+    while not (runs := ended_runs(told := everything(up.settings.dagster_port))):
+        assert time.monotonic() < until, told
+        time.sleep(1)
+    assert all(run["eventConnection"]["events"] for run in runs)
+    assert MARK not in json.dumps(told)
+    assert MARK not in command_lines(member.pid for member in up.members())
+
+
 def test_a_stop_ends_all_within_its_time_and_leaves_nothing(up: Up) -> None:
     members = up.members()
     assert len(members) > 8
@@ -174,3 +209,12 @@ def test_a_stop_ends_all_within_its_time_and_leaves_nothing(up: Up) -> None:
     assert processes.alive(members) == ()
     assert open_ports(up.settings) == []
     assert not running_file.path(up.settings).exists()
+
+
+def test_no_secret_is_in_any_file_but_the_one_that_starts_spark_again(up: Up) -> None:
+    """After the stop: logs, Dagster's database, the spool, the tables and what started them."""
+    assert up.process.poll() is not None
+    assert (up.settings.home / "logs" / "code-server.log").stat().st_size > 0
+    found = dict(files_with(MARK, up.settings.state_dir))
+    assert found.keys() == {up.settings.home / "supervisor" / "spark.json"}, found
+    assert [file.stat().st_mode & 0o777 for file in found] == [0o600]
