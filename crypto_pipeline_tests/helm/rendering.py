@@ -67,10 +67,23 @@ def pods(found: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
         name = f"{manifest['kind']}/{manifest['metadata']['name']}"
         if manifest["kind"] == "Pod":
             yield name, manifest
-        elif manifest["kind"] in ("Deployment", "StatefulSet", "Job"):
+        elif manifest["kind"] in ("Deployment", "Job"):
             yield name, manifest["spec"]["template"]
+        elif manifest["kind"] == "StatefulSet":
+            yield name, with_claims(manifest["spec"])
         elif manifest["kind"] == "ConfigMap" and "executor.yaml" in manifest["data"]:
             yield f"{name}/executor", yaml.safe_load(manifest["data"]["executor.yaml"])
+
+
+def with_claims(stateful: Manifest) -> Manifest:
+    """A StatefulSet's pod with the volumes that its controller adds."""
+    template = stateful["template"]
+    claims = [claim["metadata"]["name"] for claim in stateful["volumeClaimTemplates"]]
+    volumes = [
+        *template["spec"]["volumes"],
+        *({"name": name, "persistentVolumeClaim": {"claimName": name}} for name in claims),
+    ]
+    return {**template, "spec": {**template["spec"], "volumes": volumes}}
 
 
 def strimzi_pods(found: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
