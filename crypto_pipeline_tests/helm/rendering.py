@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -30,9 +31,16 @@ def tools() -> Path:
     return Path(done.stdout.strip())
 
 
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+def helm(
+    *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [tools() / "helm", *arguments], capture_output=True, text=True, check=False, timeout=60
+        [tools() / "helm", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, **(environment or {})},
     )
 
 
