@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from crypto_pipeline.again import rows_again
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.table import Table
@@ -44,10 +45,15 @@ def read_plan(
         rows_in, span = topic_rows(plan.ranges), None
     else:
         batches = plan.ranges["batches"]
-        new = {
-            table.key: lake.increment(table, after=batches["after"], to=batches["to"])
-            for table in stage.reads
-        }
+        again = batches.get("again")
+        new = (
+            rows_again(lake, stage, again)
+            if again
+            else {
+                table.key: lake.increment(table, after=batches["after"], to=batches["to"])
+                for table in stage.reads
+            }
+        )
         # What the range holds stays with it, so that the next one knows how far this came.
         if any(table.key not in batches.get("rows", {}) for table in stage.reads):
             batches["rows"] = profile(new, stage.reads)
@@ -63,6 +69,8 @@ def read_plan(
         known=_known(lake, stage, plan),
         span=span,
         before=before,
+        again=plan.ranges.get("batches", {}).get("again", {}).get("what"),
+        held=frozenset(plan.ranges["pinned"].get("held", {})),
     )
     return given, rows_in
 

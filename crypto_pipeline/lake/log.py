@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pyspark.sql.types import StructType
@@ -14,6 +15,8 @@ from pyspark.sql.types import StructType
 from crypto_pipeline.errors import LakeError
 from crypto_pipeline.lake.opening import open_delta
 
+# How the write id of a commit begins that put a rebuilt table in place.
+REBUILD = "rebuild-"
 # Maintenance adds entries without our metadata; look further back in steps before giving up.
 HISTORY_STEPS = (5, 50, 500, None)
 
@@ -37,6 +40,11 @@ class CommitRecord:
     lease_epoch: int = 0
     version: int = -1
     rows_written: int = -1
+
+    @property
+    def is_rebuild(self) -> bool:
+        """The newest commit made again, with every row of the table computed anew."""
+        return self.write_id.startswith(REBUILD)
 
     def user_metadata(self) -> str:
         return json.dumps(
@@ -125,6 +133,24 @@ def since(path: str, batch: int) -> list[CommitRecord]:
         if limit is None or len(entries) < limit or (found and found[-1].batch <= batch):
             break
     return [record for record in found if record.batch > batch]
+
+
+def commits(path: str) -> list[tuple[datetime, CommitRecord]]:
+    """All commits of ours that the log still has, oldest first, each with its time.
+
+    Maintenance commits the newest range again, under the write id that it had: that is no other
+    commit.
+    """
+    table = open_delta(path)
+    if table is None:
+        return []
+    found: dict[str, tuple[datetime, CommitRecord]] = {}
+    for entry in reversed(table.history()):
+        record = read_entry(entry)
+        if record is not None and record.write_id not in found:
+            at = datetime.fromtimestamp(entry["timestamp"] / 1000, tz=UTC)
+            found[record.write_id] = (at, record)
+    return list(found.values())
 
 
 def app_id(path: str) -> str:
