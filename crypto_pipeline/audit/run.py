@@ -17,6 +17,7 @@ from crypto_pipeline.audit.difference import Difference, Line
 from crypto_pipeline.audit.pins import pin
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.lake.tuning import tune
 from crypto_pipeline.stages import BRONZE, CANDLES, RAW, SILVER, TABLES
 
 ACCOUNTS = (
@@ -52,6 +53,8 @@ def audit(lake: Lake, *, start: datetime | None = None, end: datetime | None = N
     for table in TABLES:
         if log.open_table(lake.path(table)) is None:
             lake.ensure(table)
+    # The session is as the last stage left it, tuned to a minute's rows.
+    tune(lake.spark, rows=log.row_count(lake.path(RAW.primary)))
     pins = pin(lake, start=start, end=end)
     lines: list[Line] = []
     differences: list[Difference] = []

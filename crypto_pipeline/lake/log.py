@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql.types import StructType
 
 from crypto_pipeline.errors import LakeError
@@ -87,6 +88,15 @@ def open_table(path: str) -> TableState | None:
         properties=dict(metadata.configuration),
         columns=columns,
     )
+
+
+def row_count(path: str) -> int:
+    """The table's rows as its files say; 0 when there is no table."""
+    table = open_delta(path)
+    if table is None:
+        return 0
+    files = pa.table(table.get_add_actions(flatten=True))
+    return sum(n or 0 for n in files.column("num_records").to_pylist())
 
 
 def last_commit(path: str) -> CommitRecord | None:

@@ -24,9 +24,10 @@ from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.log import REBUILD, CommitRecord
 from crypto_pipeline.lake.table import Table
+from crypto_pipeline.lake.tuning import tune
 from crypto_pipeline.rebuild.layers import LAYERS, Rebuilt
 from crypto_pipeline.stage import Stage
-from crypto_pipeline.stages import STAGES
+from crypto_pipeline.stages import RAW, STAGES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -51,6 +52,8 @@ def rebuild(
 
     The ledger of gaps and the forecasts stay: they say what was known at their time.
     """
+    # The session is as the last stage left it, tuned to a minute's rows.
+    tune(lake.spark, rows=log.row_count(lake.path(RAW.primary)))
     pins = pin(lake, start=None, end=None)
     name = rebuild_id(pins, layer)
     root = f"{lake.root.rstrip('/')}/{SIDE}/{name}"
