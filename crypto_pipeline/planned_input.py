@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -14,6 +14,7 @@ from crypto_pipeline.again import rows_again
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.table import Table
+from crypto_pipeline.lake.tuning import kept
 from crypto_pipeline.plan import Plan
 from crypto_pipeline.stage import Known, Stage, StageInput
 
@@ -71,6 +72,7 @@ def read_plan(
         before=before,
         again=plan.ranges.get("batches", {}).get("again", {}).get("what"),
         held=frozenset(plan.ranges["pinned"].get("held", {})),
+        keep=partial(kept, rows=rows_in),
     )
     return given, rows_in
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 Known = Callable[..., "DataFrame"]
+Keep = Callable[["DataFrame"], "DataFrame"]
+
+
+def cached(frame: DataFrame) -> DataFrame:
+    return frame.cache()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +33,8 @@ class StageInput:
     and last fact time in `new`, None when it has no rows. `before` is the newest fact time that
     the stage's earlier ranges held, by table key; a table that never had a row is not in it.
     `again` says that the rows were read before: replay (they were rejected) or release (they
-    were held). `held` are the sources that gold takes nothing of.
+    were held). `held` are the sources that gold takes nothing of. `keep` gives a frame that is
+    used more than once such that it is computed once.
     """
 
     market: MarketKind
@@ -41,6 +47,7 @@ class StageInput:
     before: Mapping[str, datetime] = field(default_factory=dict)
     again: Literal["replay", "release"] | None = None
     held: frozenset[str] = frozenset()
+    keep: Keep = cached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,7 +148,7 @@ def run(given: StageInput) -> StageResult:
     classified = classify(parse(given.new[RECORDS.key]), market=given.market)
     if given.again:
         classified = put_through_again(classified, given)
-    classified = classified.cache()
+    classified = given.keep(classified)
     outputs = by_table(classified)
     tables = {table.key: table for table in (CANDLES, POLLS, REJECTED, TICKS)}
     return StageResult(

@@ -104,7 +104,7 @@ def run(given: StageInput) -> StageResult:
     # A tick samples the minute before its poll.
     since = first.replace(second=0, microsecond=0) - MINUTE
     earlier = given.known(CANDLES_1M, since=since, until=until)
-    classified = classify(candidates, earlier).cache()
+    classified = given.keep(classify(candidates, earlier))
     taken = classified.where(F.col("outcome") == "taken").withColumn("date", F.to_date("minute_at"))
     counted = classified.where(F.col("outcome") == "recounted").select(*KEY, "revisions")
     taken = taken.unionByName(

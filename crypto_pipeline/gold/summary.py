@@ -82,7 +82,7 @@ def run(given: StageInput) -> StageResult:
     minutes = given.new[VOLATILITY.key]
     until = given.span[1] if given.span else given.now
     ticks = given.known(silver.TICKS, since=until - TICK_REACH)
-    rows = summarise(minutes, ticks, given.known(MARKET_SUMMARY)).cache()
+    rows = given.keep(summarise(minutes, ticks, given.known(MARKET_SUMMARY)))
     return StageResult(
         classified=(minutes.withColumn("outcome", F.lit("summarised")),),
         outputs={MARKET_SUMMARY.key: conform(rows, MARKET_SUMMARY, batch=given.batch)},

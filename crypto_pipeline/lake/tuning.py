@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 # Compiling a plan pays only over many rows: a minute's cycle took 16 s interpreted and 25 s
 # compiled (20 symbols, 2 cores), because each batch number makes a new plan to compile.
@@ -29,3 +29,14 @@ def tune(spark: SparkSession, *, rows: int) -> None:
     """Set the session for so many rows."""
     for name, value in (COMPILED if rows > COMPILED_ROWS else INTERPRETED).items():
         spark.conf.set(name, value)
+
+
+def kept(frame: DataFrame, *, rows: int) -> DataFrame:
+    """The frame, computed once: Spark's cache, or for a minute's rows its values in the plan.
+
+    Through Connect every query on a cached frame is analysed from its sources on; values cut that
+    short.
+    """
+    if rows > COMPILED_ROWS:
+        return frame.cache()
+    return frame.sparkSession.createDataFrame(frame.toArrow())

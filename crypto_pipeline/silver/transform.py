@@ -89,7 +89,7 @@ def _classified(given: StageInput, read: Table, write: Table) -> DataFrame:
     earlier = given.known(write, since=since).select(
         "id", "source", "symbol", "content_hash", F.col(fact).alias("fact_at")
     )
-    return classify(rows, earlier).cache()
+    return given.keep(classify(rows, earlier))
 
 
 def by_table(ticks: DataFrame, candles: DataFrame) -> dict[str, DataFrame]:
