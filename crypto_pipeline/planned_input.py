@@ -26,6 +26,8 @@ KAFKA_SCHEMA = (
     "key binary, value binary, topic string, partition int, offset bigint, timestamp timestamp, "
     "headers array<struct<key: string, value: binary>>"
 )
+# What is read is there already: asked beyond it, the broker would wait half a second for more.
+FETCH = {"kafka.fetch.max.wait.ms": "20"}
 KafkaOptions = Mapping[str, str]
 Clock = Callable[[], datetime]
 
@@ -109,7 +111,7 @@ def _read_topics(lake: Lake, plan: Plan, kafka_options: KafkaOptions) -> DataFra
     assigned = {name: [int(n) for n in parts] for name, parts in wanted.items()}
     return (
         lake.spark.read.format("kafka")
-        .options(**kafka_options)
+        .options(**FETCH, **kafka_options)
         .option("assign", json.dumps(assigned))
         .option("startingOffsets", offsets(0))
         .option("endingOffsets", offsets(1))

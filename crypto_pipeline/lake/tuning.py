@@ -39,4 +39,7 @@ def kept(frame: DataFrame, *, rows: int) -> DataFrame:
     """
     if rows > COMPILED_ROWS:
         return frame.cache()
-    return frame.sparkSession.createDataFrame(frame.toArrow())
+    values = frame.toArrow()
+    if values.num_rows == 0:
+        return frame.sparkSession.createDataFrame([], frame.schema)
+    return frame.sparkSession.createDataFrame(values)
