@@ -158,8 +158,6 @@ def _opened(settings: Settings, lock: WriterLock) -> Pipeline:
         kafka_options={
             "kafka.bootstrap.servers": settings.kafka_address,
             **settings.kafka.reader_options(),
-            # A consumer that has reached its end is closed only when its last fetch returns.
-            "kafka.fetch.max.wait.ms": "20",
         },
         limits=settings.rejection_limits,
     )

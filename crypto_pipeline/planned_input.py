@@ -26,7 +26,7 @@ KAFKA_SCHEMA = (
     "key binary, value binary, topic string, partition int, offset bigint, timestamp timestamp, "
     "headers array<struct<key: string, value: binary>>"
 )
-# What is read is there already: asked beyond it, the broker would wait half a second for more.
+# A consumer that has reached its end is closed only when its last fetch returns.
 FETCH = {"kafka.fetch.max.wait.ms": "20"}
 KafkaOptions = Mapping[str, str]
 Clock = Callable[[], datetime]
