@@ -55,6 +55,99 @@ def once(traceback: bool) -> None:
 
 
 @cli.command()
+@click.option("--from", "start", help="Broker time from which on, UTC: 2026-11-20[T10:00].")
+@click.option("--to", "end", help="Where it ends, not included, UTC; else now.")
+@click.pass_obj
+def audit(traceback: bool, start: str | None, end: str | None) -> None:
+    """Recount the books of every stage and compare every layer with the one before it."""
+    from crypto_pipeline.audit.command import audit_command
+    from crypto_pipeline.backfill.command import parse_moment
+
+    _exit_with(
+        lambda settings, console: audit_command(
+            settings,
+            console,
+            start=parse_moment(start) if start else None,
+            end=parse_moment(end) if end else None,
+        ),
+        traceback=traceback,
+    )
+
+
+@cli.command()
+@click.argument("symbol")
+@click.argument("minute")
+@click.option("--source", help="Else the first of VENUES that has the minute.")
+@click.option(
+    "--forecast",
+    "horizon",
+    type=click.Choice(["5", "15", "60"]),
+    help="The served forecast of so many minutes that starts there, instead of the candle.",
+)
+@click.pass_obj
+def trace(
+    traceback: bool, symbol: str, minute: str, source: str | None, horizon: str | None
+) -> None:
+    """Follow a candle or a forecast back to the venue's own bytes: BTC-USDT 2026-11-23T10:05Z."""
+    from crypto_pipeline.backfill.command import parse_moment
+    from crypto_pipeline.trace.command import trace_command
+
+    _exit_with(
+        lambda settings, console: trace_command(
+            settings,
+            console,
+            symbol=symbol.upper(),
+            minute_at=parse_moment(minute),
+            source=source,
+            horizon=int(horizon) if horizon else None,
+        ),
+        traceback=traceback,
+    )
+
+
+@cli.command()
+@click.argument("what", type=click.Choice(["rejected"]))
+@click.option("--reason", help="Only rows with this reason code.")
+@click.option("--source", help="Only rows of this source.")
+@click.pass_obj
+def replay(traceback: bool, what: str, reason: str | None, source: str | None) -> None:
+    """Put rejected rows through again after a fix; a second time adds nothing."""
+    from crypto_pipeline.replay.command import replay_command
+
+    del what
+    _exit_with(
+        lambda settings, console: replay_command(settings, console, reason=reason, source=source),
+        traceback=traceback,
+    )
+
+
+@cli.command()
+@click.argument("source", required=False)
+@click.pass_obj
+def release(traceback: bool, source: str | None) -> None:
+    """Let a source that was held back into gold again; without one, list those that are held."""
+    from crypto_pipeline.replay.command import release_command
+
+    _exit_with(
+        lambda settings, console: release_command(settings, console, source=source),
+        traceback=traceback,
+    )
+
+
+@cli.command()
+@click.argument("layer", type=click.Choice(["bronze", "silver", "gold"]))
+@click.pass_obj
+def rebuild(traceback: bool, layer: str) -> None:
+    """Make a layer and all below it anew from raw, compare, and put it in place."""
+    from crypto_pipeline.rebuild.command import rebuild_command
+
+    _exit_with(
+        lambda settings, console: rebuild_command(settings, console, layer=layer),
+        traceback=traceback,
+    )
+
+
+@cli.command()
 @click.option("--symbols", help="Comma-separated, for example BTC-USDT,ETH-USDT; else SYMBOLS.")
 @click.option("--from", "start", required=True, help="First minute, UTC: 2026-11-20[T10:00].")
 @click.option("--to", "end", help="Where it ends, not included, UTC; else now.")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dagster as dg
 
 from crypto_pipeline import automation
+from crypto_pipeline.audit import asset as audit
+from crypto_pipeline.audit import automation as audit_automation
 from crypto_pipeline.backfill import asset as backfill
 from crypto_pipeline.bronze import asset as bronze
 from crypto_pipeline.gold import asset as gold
+from crypto_pipeline.holding.checks import no_source_is_held
 from crypto_pipeline.maintenance import asset as maintenance
 from crypto_pipeline.predictions import asset as predictions
 from crypto_pipeline.raw import asset as raw
@@ -20,18 +23,19 @@ from crypto_pipeline.resources.upkeep import UpkeepResource
 from crypto_pipeline.silver import asset as silver
 from crypto_pipeline.stream import asset as stream
 
-STAGE_MODULES = (stream, raw, bronze, silver, gold, predictions, backfill, maintenance)
+STAGE_MODULES = (stream, raw, bronze, silver, gold, predictions, backfill, audit, maintenance)
 
 # The model is fitted every few hours; everything else is new each minute.
 SLOW = dg.AssetKey(["predictions", "models"])
 # Nobody waits for these: they are run when something is missing.
-ON_DEMAND = ("backfill", "maintenance")
+ON_DEMAND = ("backfill", "audit", "maintenance")
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     found = dg.Definitions(
         assets=[stream.market_api, *dg.load_assets_from_modules(STAGE_MODULES), DASHBOARD],
+        asset_checks=[no_source_is_held],
         jobs=[
             automation.ingestion,
             automation.lake_cycle,
@@ -39,8 +43,13 @@ def defs() -> dg.Definitions:
             automation.candle_backfill,
             automation.lake_upkeep,
             automation.history_upkeep,
+            audit_automation.audit_day,
         ],
-        schedules=[automation.every_minute, automation.every_hour],
+        schedules=[
+            automation.every_minute,
+            automation.every_hour,
+            audit_automation.every_night,
+        ],
         sensors=[
             automation.completed_polls,
             automation.open_gaps,

@@ -23,6 +23,7 @@
     + SchemaDriftError
     + ForeignMarketError       the lake belongs to another market kind
     + BooksError               rows in do not equal the rows accounted for
+    + NotInLakeError           what was asked for by name or time is not there
   x ServiceError           a service of the laptop stack did not start or died
   x AlertError             an alert could not be sent
 """
@@ -113,6 +114,9 @@ class ForeignMarketError(LakeError): ...
 
 
 class BooksError(LakeError): ...
+
+
+class NotInLakeError(LakeError): ...
 
 
 class ServiceError(PipelineError): ...

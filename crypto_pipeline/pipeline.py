@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -12,6 +14,7 @@ from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.session import connect, disconnect, lease_epoch
 from crypto_pipeline.lake.table import Table
+from crypto_pipeline.lake.writer_lock import WriterLock, take
 from crypto_pipeline.plan import batch_ranges
 from crypto_pipeline.planned_input import topic_rows
 from crypto_pipeline.predictions.publication import forecast_records
@@ -38,6 +41,7 @@ class Pipeline:
     runner: StageRunner
     screen: Screen
     runs: dict[str, StageRun] = field(default_factory=dict)
+    lock: WriterLock | None = None
 
     @property
     def lake(self) -> Lake:
@@ -53,6 +57,8 @@ class Pipeline:
         """Close the producer and the channel to Spark; the server's session stays."""
         self.screen.close()
         disconnect(self.lake.spark)
+        if self.lock is not None:
+            self.lock.release()
 
     def run(self, stage: Stage) -> StageRun:
         """Run the next range, and further ones while something is left, up to BITES."""
@@ -117,8 +123,32 @@ class Pipeline:
         return 0 if ranges is None else ranges["batches"]["to"] - ranges["batches"]["after"] + left
 
 
+@contextmanager
+def reading_lake(settings: Settings, *, role: str) -> Iterator[Lake]:
+    """The lake through a session of a reader's own, beside the writer's; raises SparkAwayError."""
+    if settings.market == "auto":
+        raise SettingsError(UNDECIDED)
+    spark = connect(settings, role=role)
+    try:
+        yield Lake(spark=spark, root=settings.lake_root, market=settings.market)
+    finally:
+        disconnect(spark)
+
+
 def open_pipeline(settings: Settings) -> Pipeline:
-    """Connect to Spark and name the topics; raises SparkAwayError with the remedy."""
+    """Connect to Spark and name the topics; raises SparkAwayError with the remedy.
+
+    Waits for another process of this machine that writes the lake.
+    """
+    lock = take(settings.home / "lake-writer.lock")
+    try:
+        return _opened(settings, lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _opened(settings: Settings, lock: WriterLock) -> Pipeline:
     lake = open_lake(settings)
     topics = [topic.name for stage in STAGES for topic in stage.topics]
     settings = settings.as_kafka_user("lake")
@@ -128,11 +158,10 @@ def open_pipeline(settings: Settings) -> Pipeline:
         kafka_options={
             "kafka.bootstrap.servers": settings.kafka_address,
             **settings.kafka.reader_options(),
-            # A consumer that has reached its end is closed only when its last fetch returns.
-            "kafka.fetch.max.wait.ms": "20",
         },
+        limits=settings.rejection_limits,
     )
-    return Pipeline(runner=runner, screen=open_screen(settings))
+    return Pipeline(runner=runner, screen=open_screen(settings), lock=lock)
 
 
 def open_lake(settings: Settings) -> Lake:

@@ -39,18 +39,10 @@ def next_plan(
     when two outputs are ahead with different ranges.
     """
     primary = log.last_commit(path[stage.primary.key])
+    unfinished = ahead_plan(stage, primary, path=path)
+    if unfinished is not None:
+        return unfinished
     batch = 1 if primary is None else primary.batch + 1
-    ahead = _ahead(stage, batch, path)
-    if ahead:
-        ranges = next(iter(ahead.values())).ranges
-        if any(commit.ranges != ranges for commit in ahead.values()):
-            raise LakeError(
-                f"Batch {batch} of stage {stage.name} has different ranges in "
-                f"{', '.join(sorted(ahead))}. Two writers were at work: rebuild the layer."
-            )
-        upstream = log.last_commit(path[stage.reads[0].key])
-        left = 0 if upstream is None else upstream.batch - int(ranges["batches"]["to"])
-        return Plan(batch=batch, ranges=ranges, done=frozenset(ahead), is_retry=True, left=left)
     if ends is not None:
         found = topic_ranges(primary, ends, bite=bite)
         left = 0 if found is None else int(found["kafka"]["left"])
@@ -79,6 +71,28 @@ def _ahead(stage: Stage, batch: int, path: Mapping[str, str]) -> dict[str, Commi
         if record.batch == batch:
             ahead[table.key] = record
     return ahead
+
+
+def ahead_plan(
+    stage: Stage, primary: CommitRecord | None, *, path: Mapping[str, str]
+) -> Plan | None:
+    """The batch that an attempt has committed to a side output and not to the primary.
+
+    Raises LakeError when two outputs are ahead with different ranges.
+    """
+    batch = 1 if primary is None else primary.batch + 1
+    ahead = _ahead(stage, batch, path)
+    if not ahead:
+        return None
+    ranges = next(iter(ahead.values())).ranges
+    if any(commit.ranges != ranges for commit in ahead.values()):
+        raise LakeError(
+            f"Batch {batch} of stage {stage.name} has different ranges in "
+            f"{', '.join(sorted(ahead))}. Two writers were at work: rebuild the layer."
+        )
+    upstream = log.last_commit(path[stage.reads[0].key])
+    left = 0 if upstream is None else upstream.batch - int(ranges["batches"]["to"])
+    return Plan(batch=batch, ranges=ranges, done=frozenset(ahead), is_retry=True, left=left)
 
 
 def batch_ranges(

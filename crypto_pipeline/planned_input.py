@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from crypto_pipeline.again import rows_again
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.table import Table
+from crypto_pipeline.lake.tuning import kept
 from crypto_pipeline.plan import Plan
 from crypto_pipeline.stage import Known, Stage, StageInput
 
@@ -24,6 +26,8 @@ KAFKA_SCHEMA = (
     "key binary, value binary, topic string, partition int, offset bigint, timestamp timestamp, "
     "headers array<struct<key: string, value: binary>>"
 )
+# A consumer that has reached its end is closed only when its last fetch returns.
+FETCH = {"kafka.fetch.max.wait.ms": "20"}
 KafkaOptions = Mapping[str, str]
 Clock = Callable[[], datetime]
 
@@ -44,10 +48,15 @@ def read_plan(
         rows_in, span = topic_rows(plan.ranges), None
     else:
         batches = plan.ranges["batches"]
-        new = {
-            table.key: lake.increment(table, after=batches["after"], to=batches["to"])
-            for table in stage.reads
-        }
+        again = batches.get("again")
+        new = (
+            rows_again(lake, stage, again)
+            if again
+            else {
+                table.key: lake.increment(table, after=batches["after"], to=batches["to"])
+                for table in stage.reads
+            }
+        )
         # What the range holds stays with it, so that the next one knows how far this came.
         if any(table.key not in batches.get("rows", {}) for table in stage.reads):
             batches["rows"] = profile(new, stage.reads)
@@ -63,6 +72,9 @@ def read_plan(
         known=_known(lake, stage, plan),
         span=span,
         before=before,
+        again=plan.ranges.get("batches", {}).get("again", {}).get("what"),
+        held=frozenset(plan.ranges["pinned"].get("held", {})),
+        keep=partial(kept, rows=rows_in),
     )
     return given, rows_in
 
@@ -99,7 +111,7 @@ def _read_topics(lake: Lake, plan: Plan, kafka_options: KafkaOptions) -> DataFra
     assigned = {name: [int(n) for n in parts] for name, parts in wanted.items()}
     return (
         lake.spark.read.format("kafka")
-        .options(**kafka_options)
+        .options(**FETCH, **kafka_options)
         .option("assign", json.dumps(assigned))
         .option("startingOffsets", offsets(0))
         .option("endingOffsets", offsets(1))

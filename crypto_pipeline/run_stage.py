@@ -9,8 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from crypto_pipeline.again import Again, again_plan
 from crypto_pipeline.books import check_books, count
 from crypto_pipeline.errors import LakeError
+from crypto_pipeline.holding.limits import DEFAULT_LIMITS, Limits
+from crypto_pipeline.holding.sources import note_held
 from crypto_pipeline.lake.commit import SupersededError
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.tuning import tune
@@ -39,12 +42,16 @@ class StageRunner:
     kafka_options: KafkaOptions
     bite: Bite = WHOLE_BITE
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    limits: Limits = DEFAULT_LIMITS
 
-    def run(self, stage: Stage) -> StageRun:
-        """Commit the next range of the stage; raises BooksError before anything is written."""
+    def run(self, stage: Stage, *, again: Again | None = None) -> StageRun:
+        """Commit the next range of the stage; raises BooksError before anything is written.
+
+        With `again` the range is rows that were read before, unless an unfinished one comes first.
+        """
         for _ in range(ATTEMPTS):
             try:
-                return self._attempt(stage)
+                return self._attempt(stage, again)
             except SupersededError:
                 continue
         raise LakeError(
@@ -52,17 +59,23 @@ class StageRunner:
             f"{self.lake.root}: stop it, one writer a lake."
         )
 
-    def _attempt(self, stage: Stage) -> StageRun:
+    def _attempt(self, stage: Stage, again: Again | None) -> StageRun:
         watch = Watch()
         for table in stage.outputs:
             self.lake.ensure(table)
         path = {table.key: self.lake.path(table) for table in (*stage.outputs, *stage.reads)}
-        plan = next_plan(
-            stage,
-            path=path,
-            ends=self.read_ends() if stage.topics else None,
-            bite=self.bite,
+        plan = (
+            again_plan(stage, again, path=path)
+            if again
+            else next_plan(
+                stage,
+                path=path,
+                ends=self.read_ends() if stage.topics else None,
+                bite=self.bite,
+            )
         )
+        if plan is not None and stage.holds_back:
+            note_held(self.lake, stage, plan, limits=self.limits)
         watch.lap("plan")
         if plan is None:
             return nothing_new(stage, seconds=watch.total())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from crypto_pipeline.errors import SettingsError
+from crypto_pipeline.holding.limits import Limits
 
 VenueName = Literal["binance", "kraken", "coinbase"]
 DEFAULT_SYMBOLS = (
@@ -149,3 +150,11 @@ def coingecko_minutes(values: Mapping[str, str]) -> int:
             "often would empty a month's credits before the month is over."
         )
     return minutes
+
+
+def rejection_limits(values: Mapping[str, str]) -> Limits:
+    """When a source is held back from gold."""
+    return Limits(
+        rate=number(values, "REJECTION_RATE_LIMIT", 0.2, low=0.001, high=1.0),
+        least_rows=integer(values, "REJECTION_LEAST_ROWS", 20, low=1, high=1_000_000),
+    )

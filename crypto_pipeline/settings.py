@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -18,6 +19,7 @@ from dotenv import dotenv_values
 from crypto_pipeline import kafka_settings, market_setting, setting_values, store_settings
 from crypto_pipeline.alerting_settings import Alerting, alerting
 from crypto_pipeline.errors import SettingsError
+from crypto_pipeline.holding.limits import Limits
 from crypto_pipeline.kafka_settings import KafkaRole, KafkaSettings
 from crypto_pipeline.keeping_settings import Keeping, keeping
 from crypto_pipeline.market_setting import MarketSetting, current_file
@@ -85,6 +87,7 @@ class Settings:
     dashboard_metrics_port: int
     screen: ScreenSettings
     spool_limit_mb: int
+    rejection_limits: Limits
     store: StoreSettings
     databricks_token: Secret | None
     kafka: KafkaSettings
@@ -203,6 +206,7 @@ class Settings:
             "METRICS_PORT": str(self.metrics_port),
             "DASHBOARD_METRICS_PORT": str(self.dashboard_metrics_port),
             "SPOOL_LIMIT_MB": str(self.spool_limit_mb),
+            **self.rejection_limits.environment(),
             **self.kafka.environment(),
             **self.screen.environment(),
             **(self.keeping.environment() | self.alerting.environment()),
@@ -219,6 +223,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
     recorded = values.get("RECORDED_DIR")
     properties = values.get("SPARK_PROPERTIES_FILE")
     number, url = setting_values.number, setting_values.url
+    pace = partial(number, low=0.01, high=1000.0)
     plan = setting_values.choice(values, "COINGECKO_PLAN", "demo", get_args(CoinGeckoPlan))
     return Settings(
         market=market_setting.decided(values, state_dir),
@@ -239,12 +244,8 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         binance_weight_per_minute=setting_values.integer(
             values, "BINANCE_WEIGHT_PER_MINUTE", 4800, low=100, high=1_000_000
         ),
-        kraken_requests_per_second=setting_values.number(
-            values, "KRAKEN_REQUESTS_PER_SECOND", 0.9, low=0.01, high=1000.0
-        ),
-        coinbase_requests_per_second=setting_values.number(
-            values, "COINBASE_REQUESTS_PER_SECOND", 8.0, low=0.01, high=1000.0
-        ),
+        kraken_requests_per_second=pace(values, "KRAKEN_REQUESTS_PER_SECOND", 0.9),
+        coinbase_requests_per_second=pace(values, "COINBASE_REQUESTS_PER_SECOND", 8.0),
         coingecko_calls_per_minute=setting_values.integer(
             values, "COINGECKO_CALLS_PER_MINUTE", 25, low=1, high=10_000
         ),
@@ -272,6 +273,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         dashboard_metrics_port=setting_values.port(values, "DASHBOARD_METRICS_PORT", 9465),
         screen=screen_settings(values),
         spool_limit_mb=setting_values.integer(values, "SPOOL_LIMIT_MB", 512, low=1, high=1_000_000),
+        rejection_limits=setting_values.rejection_limits(values),
         store=store_settings.load(values),
         databricks_token=setting_values.secret(values, "DATABRICKS_TOKEN"),
         kafka=kafka_settings.load(values),

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 Known = Callable[..., "DataFrame"]
+Keep = Callable[["DataFrame"], "DataFrame"]
+
+
+def cached(frame: DataFrame) -> DataFrame:
+    return frame.cache()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,9 @@ class StageInput:
     by an attempt that died, are not seen, so a retry computes the same. `span` is the first
     and last fact time in `new`, None when it has no rows. `before` is the newest fact time that
     the stage's earlier ranges held, by table key; a table that never had a row is not in it.
+    `again` says that the rows were read before: replay (they were rejected) or release (they
+    were held). `held` are the sources that gold takes nothing of. `keep` gives a frame that is
+    used more than once such that it is computed once.
     """
 
     market: MarketKind
@@ -37,6 +45,9 @@ class StageInput:
     known: Known
     span: tuple[datetime, datetime] | None
     before: Mapping[str, datetime] = field(default_factory=dict)
+    again: Literal["replay", "release"] | None = None
+    held: frozenset[str] = frozenset()
+    keep: Keep = cached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +83,8 @@ class Stage:
     The first of `sides` is committed before everything else and in every batch, empty or not, so
     it should be one that has rows in a normal minute.
 
-    `reads` are read by increment of the batches of their own stage, whose primary is first.
+    `reads` are read by increment of the batches of their own stage, whose primary is first. A
+    stage that holds back takes nothing of a source with too many rejected rows.
     """
 
     name: str
@@ -80,6 +92,7 @@ class Stage:
     topics: tuple[Topic, ...] = ()
     primary: Table
     sides: tuple[Table, ...] = ()
+    holds_back: bool = False
     run: Callable[[StageInput], StageResult]
 
     @property

@@ -40,6 +40,7 @@ SILVER = Stage(
 CANDLES = Stage(
     name="candles",
     reads=(silver.TICKS, silver.CANDLES),
+    holds_back=True,
     run=candles.run,
     primary=gold.CANDLES_1M,
 )

@@ -35,6 +35,12 @@ CONTENT = (
     text("record", "The venue's own text, byte for byte"),
     text("content_hash", "SHA-256 of the fact's values: equal ids must have equal hashes"),
 )
+REPLAYED = column(
+    "is_replay",
+    BooleanType(),
+    "True: was rejected first and put through again; else null",
+    added=True,
+)
 TICK_FIELDS = (
     moment("poll_at", "Scheduled instant of the poll, UTC"),
     moment("observed_at", "When the answer reached us, UTC"),
@@ -72,7 +78,7 @@ TICKS = Table(
     layer="bronze",
     name="ticks",
     description="One parsed tick message with its coordinates",
-    schema=StructType([*IDENTITY, *TICK_FIELDS, *CONTENT, *COORDINATES, DATE, BATCH]),
+    schema=StructType([*IDENTITY, *TICK_FIELDS, *CONTENT, REPLAYED, *COORDINATES, DATE, BATCH]),
     keys=("topic", "epoch", "partition", "offset"),
     partition_by=("date",),
     write_mode="append",
@@ -82,7 +88,7 @@ CANDLES = Table(
     layer="bronze",
     name="candles",
     description="One parsed candle message with its coordinates",
-    schema=StructType([*IDENTITY, *CANDLE_FIELDS, *CONTENT, *COORDINATES, DATE, BATCH]),
+    schema=StructType([*IDENTITY, *CANDLE_FIELDS, *CONTENT, REPLAYED, *COORDINATES, DATE, BATCH]),
     keys=("topic", "epoch", "partition", "offset"),
     partition_by=("date",),
     write_mode="append",
@@ -122,6 +128,7 @@ POLLS = Table(
                 ArrayType(StringType()),
                 "Symbols whose candle request got no answer",
             ),
+            REPLAYED,
             *COORDINATES,
             DATE,
             BATCH,

@@ -22,6 +22,11 @@ def write(settings: Settings, processes: Iterable[Process]) -> None:
     partial.rename(path(settings))
 
 
+def note(supervisor: int, settings: Settings) -> None:
+    """Write down every process of the stack, run workers included."""
+    write(settings, family([supervisor], running()))
+
+
 def read(settings: Settings) -> tuple[Process, ...]:
     if not path(settings).exists():
         return ()

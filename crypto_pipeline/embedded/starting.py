@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 
+from crypto_pipeline.embedded import running_file
 from crypto_pipeline.embedded.running import last_lines, log_file
 from crypto_pipeline.embedded.services import Service
 from crypto_pipeline.embedded.supervision import Supervisor
@@ -33,6 +34,7 @@ def start_all(
             supervisor.begin(service.name)
             begun[service.name] = time.monotonic()
             waiting.remove(service)
+            running_file.note(supervisor.pid, settings)
         for service in services:
             if service.name in begun and service.name not in ready and service.is_ready():
                 when_ready.get(service.name, _nothing)()
@@ -53,8 +55,6 @@ def _check(
     ready: set[str],
     settings: Settings,
 ) -> None:
-    if not supervisor.is_alive():
-        raise ServiceError("The process supervisor ended while the services were starting.")
     states = supervisor.states()
     for service in services:
         if service.name not in begun or service.name in ready:

@@ -13,6 +13,7 @@ from crypto_pipeline.embedded import processes
 from crypto_pipeline.embedded.processes import Process
 from crypto_pipeline.embedded.services import Service
 from crypto_pipeline.embedded.supervision import Supervisor
+from crypto_pipeline.errors import ServiceError
 
 TOTAL_SECONDS = 16.0
 ENDED = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
@@ -34,7 +35,7 @@ def stop_all(
     if supervisor.is_alive():
         try:
             _in_order(supervisor, services, end=end, is_hurried=is_hurried)
-        except (OSError, HTTPException, Error) as error:
+        except (OSError, HTTPException, Error, ServiceError) as error:
             console.print(f"The supervisor does not answer ({error}); its services are killed.")
     # Processes that were started meanwhile are found through their parents and groups.
     ours |= {one.pid: one for one in processes.family(ours, processes.running())}

@@ -10,7 +10,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
@@ -61,6 +63,12 @@ stdout_logfile_maxbytes=5MB
 stdout_logfile_backups=2
 """
 ANSWER_SECONDS = 15
+# The socket of a killed process is closed before its parent hears of the death.
+REAP_SECONDS = 1
+KILLED = (
+    "The process supervisor was killed, so nothing would restart a service. All services were "
+    "stopped; start again with `make up`."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +121,12 @@ class Supervisor:
 
     def begin(self, name: str) -> None:
         """Ask for one service; whether it answers is for its readiness probe."""
-        self._remote().supervisor.startProcess(name, False)
+        self._ask("startProcess", name, False)
 
     def states(self) -> dict[str, State]:
+        """Every service by name; raises ServiceError when supervisord is no more."""
         # The protocol has no types: a list of structures, whose keys supervisord documents.
-        rows: Any = self._remote().supervisor.getAllProcessInfo()
+        rows: Any = self._ask("getAllProcessInfo")
         return {str(row["name"]): _state(row) for row in rows}
 
     def end(self, name: str) -> None:
@@ -138,6 +147,18 @@ class Supervisor:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _ask(self, method: str, *arguments: object) -> object:
+        """A call of supervisord; refused by one that was killed, it says that."""
+        try:
+            return getattr(self._remote().supervisor, method)(*arguments)
+        except (OSError, HTTPException) as error:
+            with suppress(subprocess.TimeoutExpired):
+                if self._process is not None:
+                    self._process.wait(REAP_SECONDS)
+            if self.is_alive():
+                raise
+            raise ServiceError(KILLED) from error
 
     def _answers(self) -> bool:
         try:

@@ -27,7 +27,7 @@ from crypto_pipeline.embedded import (
 from crypto_pipeline.embedded.services import Service
 from crypto_pipeline.embedded.starting import start_all
 from crypto_pipeline.embedded.supervision import Supervisor
-from crypto_pipeline.embedded.watching import Watch, note
+from crypto_pipeline.embedded.watching import Watch
 from crypto_pipeline.errors import PipelineError
 from crypto_pipeline.settings import Settings
 
@@ -110,7 +110,6 @@ def _supervise(
     code = 0
     try:
         supervisor.start()
-        note(supervisor, settings)
         start_all(
             supervisor,
             table,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from crypto_pipeline.embedded import processes, running_file
+from crypto_pipeline.embedded import running_file
 from crypto_pipeline.embedded.running import last_lines, log_file
 from crypto_pipeline.embedded.services import Service
 from crypto_pipeline.embedded.starting import say_up
@@ -44,11 +44,6 @@ class Watch:
             time.sleep(LOOK_SECONDS)
 
     def look(self) -> None:
-        if not self._supervisor.is_alive():
-            raise ServiceError(
-                "The process supervisor was killed, so nothing would restart a service. All "
-                "services were stopped; start again with `make up`."
-            )
         states = self._supervisor.states()
         for name, state in states.items():
             self._compare(state, self._seen[name])
@@ -57,7 +52,7 @@ class Watch:
             if states[name].name in ("STARTING", "RUNNING"):
                 seconds = time.monotonic() - self._down_since.pop(name)
                 say_up(self._services[name], seconds, console=self._console)
-        note(self._supervisor, self._settings)
+        running_file.note(self._supervisor.pid, self._settings)
 
     def _compare(self, state: State, before: State) -> None:
         name = state.service
@@ -76,9 +71,3 @@ class Watch:
                 f"[red]down[/] {name} ended unexpectedly and is being restarted. The end of "
                 f"{log}:\n[dim]{escape(last_lines(log, 6))}[/]"
             )
-
-
-def note(supervisor: Supervisor, settings: Settings) -> None:
-    """Write down every process of the stack, run workers included."""
-    found = processes.family([supervisor.pid], processes.running())
-    running_file.write(settings, found)

@@ -50,10 +50,11 @@ def from_ticks(ticks: DataFrame) -> DataFrame:
 
 
 def classify(candidates: DataFrame, earlier: DataFrame) -> DataFrame:
-    """Add `outcome`: taken, superseded (an older revision) or covered (a tick under a candle).
+    """Add `outcome`: taken, recounted, superseded (an older revision) or covered (a tick).
 
     Exchange wins over sampled, then the newest observation, then the id, so the order of
-    arrival does not matter.
+    arrival does not matter. Recounted is the one older revision of a minute for which the row
+    of the table is written again, with one revision more to its count.
     """
     is_sampled = F.col("origin") == "sampled"
     order = Window.partitionBy(*KEY).orderBy(
@@ -69,13 +70,12 @@ def classify(candidates: DataFrame, earlier: DataFrame) -> DataFrame:
     )
     seen = F.sum(F.when(is_sampled, 0).otherwise(1)).over(whole)
     known_exchange = F.coalesce(F.col("known_origin") == "exchange", F.lit(False))
-    known_wins = F.col("known_origin").isNotNull() & F.when(is_sampled, F.lit(True)).otherwise(
-        known_exchange
-        & (
-            (F.col("known_at") > F.col("observed_at"))
-            | ((F.col("known_at") == F.col("observed_at")) & (F.col("known_id") < F.col("fact_id")))
-        )
+    is_newer = (F.col("known_at") > F.col("observed_at")) | (
+        (F.col("known_at") == F.col("observed_at")) & (F.col("known_id") < F.col("fact_id"))
     )
+    known_wins = F.col("known_origin").isNotNull() & F.when(
+        is_sampled, known_exchange | is_newer
+    ).otherwise(known_exchange & is_newer)
     ranked = (
         candidates.withColumn("place", F.row_number().over(order))
         .withColumn("seen", seen)
@@ -85,6 +85,7 @@ def classify(candidates: DataFrame, earlier: DataFrame) -> DataFrame:
     outcome = (
         F.when((F.col("place") == 1) & ~known_wins, "taken")
         .when(is_sampled, "covered")
+        .when(F.col("place") == 1, "recounted")
         .otherwise("superseded")
     )
     return ranked.withColumn("outcome", outcome).withColumn(
@@ -93,20 +94,28 @@ def classify(candidates: DataFrame, earlier: DataFrame) -> DataFrame:
 
 
 def run(given: StageInput) -> StageResult:
-    candidates = from_exchange(given.new[silver.CANDLES.key]).unionByName(
+    facts = from_exchange(given.new[silver.CANDLES.key]).unionByName(
         from_ticks(given.new[silver.TICKS.key])
     )
+    is_held = F.col("source").isin(*given.held) if given.held else F.lit(False)
+    held = facts.where(is_held).withColumn("outcome", F.lit("held"))
+    candidates = facts.where(~is_held)
     first, until = given.span or (given.now, given.now)
     # A tick samples the minute before its poll.
     since = first.replace(second=0, microsecond=0) - MINUTE
     earlier = given.known(CANDLES_1M, since=since, until=until)
-    classified = classify(candidates, earlier).cache()
+    classified = given.keep(classify(candidates, earlier))
     taken = classified.where(F.col("outcome") == "taken").withColumn("date", F.to_date("minute_at"))
-    replacing = taken.where(F.col("known_origin").isNotNull())
+    counted = classified.where(F.col("outcome") == "recounted").select(*KEY, "revisions")
+    taken = taken.unionByName(
+        earlier.drop("batch", "revisions").join(counted, on=list(KEY), how="inner"),
+        allowMissingColumns=True,
+    )
+    replacing = taken.join(earlier.select(*KEY), on=list(KEY), how="left_semi")
     return StageResult(
-        classified=(classified,),
+        classified=(classified, held) if given.held else (classified,),
         outputs={CANDLES_1M.key: conform(taken, CANDLES_1M, batch=given.batch)},
-        equations={"taken": CANDLES_1M.key},
+        equations={"taken": CANDLES_1M.key, "recounted": CANDLES_1M.key},
         slices={
             CANDLES_1M.key: Slice(
                 predicate=minute_slice(since, until),

@@ -27,7 +27,10 @@ def newest(frame: DataFrame, order: str) -> DataFrame:
 
 
 def summarise(minutes: DataFrame, ticks: DataFrame, earlier: DataFrame) -> DataFrame:
-    """New minutes over the summary as it was; a symbol without a new minute keeps its row."""
+    """New minutes over the summary as it was; a symbol without a new minute keeps its row.
+
+    A minute that is measured again, for a late candle, replaces itself.
+    """
     quote = newest(ticks, "poll_at").select(
         *INSTRUMENT,
         "price",
@@ -56,7 +59,11 @@ def summarise(minutes: DataFrame, ticks: DataFrame, earlier: DataFrame) -> DataF
             "poll_at",
         )
     )
-    merged = newest(now.unionByName(earlier.select(*now_columns(measures))), "minute_at")
+    older = earlier.select(*now_columns(measures)).join(
+        now.select(*INSTRUMENT, F.col("minute_at").alias("new_at")), on=list(INSTRUMENT), how="left"
+    )
+    kept = older.where(F.col("new_at").isNull() | (F.col("minute_at") > F.col("new_at")))
+    merged = newest(now.unionByName(kept.drop("new_at")), "minute_at")
     by_volatility = Window.partitionBy("source").orderBy(
         F.col("volatility_1h").desc_nulls_last(), F.col("symbol")
     )
@@ -75,7 +82,7 @@ def run(given: StageInput) -> StageResult:
     minutes = given.new[VOLATILITY.key]
     until = given.span[1] if given.span else given.now
     ticks = given.known(silver.TICKS, since=until - TICK_REACH)
-    rows = summarise(minutes, ticks, given.known(MARKET_SUMMARY)).cache()
+    rows = given.keep(summarise(minutes, ticks, given.known(MARKET_SUMMARY)))
     return StageResult(
         classified=(minutes.withColumn("outcome", F.lit("summarised")),),
         outputs={MARKET_SUMMARY.key: conform(rows, MARKET_SUMMARY, batch=given.batch)},

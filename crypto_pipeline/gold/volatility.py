@@ -172,14 +172,12 @@ def run(given: StageInput) -> StageResult:
     )
     targets = affected(all_candles, touched)
     terms = with_terms(all_candles)
-    rows = (
+    rows = given.keep(
         targets.join(
             measure(targets.select("source", "symbol", "minute"), terms),
             on=["source", "symbol", "minute"],
             how="inner",
-        )
-        .withColumn("date", F.to_date("minute_at"))
-        .cache()
+        ).withColumn("date", F.to_date("minute_at"))
     )
     earlier = given.known(VOLATILITY, since=since, until=until + DAY)
     replacing = rows.join(earlier.select(*KEY), on=list(KEY), how="left_semi")

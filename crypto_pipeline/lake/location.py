@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructField
 
 from crypto_pipeline.contract.message import MarketKind
 from crypto_pipeline.errors import ForeignMarketError, LeaseHeldError, SchemaDriftError
@@ -70,12 +71,16 @@ class Lake:
                 f"engine writes a table: run its stage there, or move the table to {ENGINE}."
             )
         expected = [(f.name, f.dataType.simpleString()) for f in table.schema.fields]
-        drift = describe_drift(expected, list(state.columns))
+        new = added_columns(table, list(state.columns))
+        drift = describe_drift(expected, [*state.columns, *((f.name, f.kind) for f in new)])
         if drift:
             raise SchemaDriftError(
                 f"Table {table.key} differs from its schema: {drift}. Run the code version that "
                 "wrote it, or rebuild the table."
             )
+        if new:
+            columns = ", ".join(f.definition for f in new)
+            self.spark.sql(f"ALTER TABLE delta.`{self.path(table)}` ADD COLUMNS ({columns})")
 
     def read(
         self, table: Table, *, since: datetime | None = None, until: datetime | None = None
@@ -98,6 +103,25 @@ class Lake:
         return frame.where((F.col("batch") > F.lit(after)) & (F.col("batch") <= F.lit(to)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewColumn:
+    """A column that a table lacks because it is older than the column."""
+
+    name: str
+    kind: str
+    definition: str
+
+
+def added_columns(table: Table, found: list[tuple[str, str]]) -> list[NewColumn]:
+    """The declared columns that came later and are not among those found; null in old rows."""
+    have = {name for name, _ in found}
+    return [
+        NewColumn(name=f.name, kind=f.dataType.simpleString(), definition=_definition(f))
+        for f in table.schema.fields
+        if f.metadata.get("added") and f.name not in have
+    ]
+
+
 def describe_drift(expected: list[tuple[str, str]], found: list[tuple[str, str]]) -> str:
     """Name each kind of drift: missing, unexpected, wrong type; empty when there is none.
 
@@ -116,10 +140,7 @@ def describe_drift(expected: list[tuple[str, str]], found: list[tuple[str, str]]
 
 
 def _create_statement(table: Table, *, path: str, market: MarketKind) -> str:
-    columns = ", ".join(
-        f"`{f.name}` {f.dataType.simpleString()} COMMENT '{_quoted(f.metadata['comment'])}'"
-        for f in table.schema.fields
-    )
+    columns = ", ".join(_definition(f) for f in table.schema.fields)
     properties = {**table.properties, MARKET_PROPERTY: market, ENGINE_PROPERTY: ENGINE}
     pairs = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
     partition = f"PARTITIONED BY ({', '.join(table.partition_by)})" if table.partition_by else ""
@@ -127,6 +148,11 @@ def _create_statement(table: Table, *, path: str, market: MarketKind) -> str:
         f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}) USING DELTA {partition} "
         f"COMMENT '{_quoted(table.description)}' TBLPROPERTIES ({pairs})"
     )
+
+
+def _definition(field: StructField) -> str:
+    comment = _quoted(field.metadata["comment"])
+    return f"`{field.name}` {field.dataType.simpleString()} COMMENT '{comment}'"
 
 
 def _quoted(words: str) -> str:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql.types import StructType
 
 from crypto_pipeline.errors import LakeError
 from crypto_pipeline.lake.opening import open_delta
 
+# How the write id of a commit begins that put a rebuilt table in place.
+REBUILD = "rebuild-"
 # Maintenance adds entries without our metadata; look further back in steps before giving up.
 HISTORY_STEPS = (5, 50, 500, None)
 
@@ -37,6 +41,11 @@ class CommitRecord:
     lease_epoch: int = 0
     version: int = -1
     rows_written: int = -1
+
+    @property
+    def is_rebuild(self) -> bool:
+        """The newest commit made again, with every row of the table computed anew."""
+        return self.write_id.startswith(REBUILD)
 
     def user_metadata(self) -> str:
         return json.dumps(
@@ -79,6 +88,15 @@ def open_table(path: str) -> TableState | None:
         properties=dict(metadata.configuration),
         columns=columns,
     )
+
+
+def row_count(path: str) -> int:
+    """The table's rows as its files say; 0 when there is no table."""
+    table = open_delta(path)
+    if table is None:
+        return 0
+    files = pa.table(table.get_add_actions(flatten=True))
+    return sum(n or 0 for n in files.column("num_records").to_pylist())
 
 
 def last_commit(path: str) -> CommitRecord | None:
@@ -125,6 +143,24 @@ def since(path: str, batch: int) -> list[CommitRecord]:
         if limit is None or len(entries) < limit or (found and found[-1].batch <= batch):
             break
     return [record for record in found if record.batch > batch]
+
+
+def commits(path: str) -> list[tuple[datetime, CommitRecord]]:
+    """All commits of ours that the log still has, oldest first, each with its time.
+
+    Maintenance commits the newest range again, under the write id that it had: that is no other
+    commit.
+    """
+    table = open_delta(path)
+    if table is None:
+        return []
+    found: dict[str, tuple[datetime, CommitRecord]] = {}
+    for entry in reversed(table.history()):
+        record = read_entry(entry)
+        if record is not None and record.write_id not in found:
+            at = datetime.fromtimestamp(entry["timestamp"] / 1000, tz=UTC)
+            found[record.write_id] = (at, record)
+    return list(found.values())
 
 
 def app_id(path: str) -> str:

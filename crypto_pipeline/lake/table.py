@@ -68,14 +68,16 @@ class Table:
         return {**PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(asked)}
 
 
-def column(name: str, kind: DataType, comment: str, *, required: bool = False) -> StructField:
+def column(
+    name: str, kind: DataType, comment: str, *, required: bool = False, added: bool = False
+) -> StructField:
     """A column with the comment that the data dictionary prints.
 
     `required` is checked by our transforms, not by Delta, whose NOT NULL needs a newer protocol.
+    `added` means that tables without it are about: it is added to them, null in their rows.
     """
-    return StructField(
-        name, kind, nullable=True, metadata={"comment": comment, "required": required}
-    )
+    metadata = {"comment": comment, "required": required, "added": added}
+    return StructField(name, kind, nullable=True, metadata=metadata)
 
 
 def text(name: str, comment: str) -> StructField:

@@ -123,9 +123,9 @@ def _id() -> Column:
 def run(given: StageInput) -> StageResult:
     since = given.span[0] if given.span else given.now
     earlier = given.known(FORECASTS, since=since)
-    classified = classify(given.new[VOLATILITY.key], earlier).cache()
+    classified = given.keep(classify(given.new[VOLATILITY.key], earlier))
     origins = classified.where(F.col("outcome") == "origin")
-    rows = forecasts(origins, given.known(MODELS)).cache()
+    rows = given.keep(forecasts(origins, given.known(MODELS)))
     return StageResult(
         classified=(classified,),
         outputs={FORECASTS.key: conform(rows, FORECASTS, batch=given.batch)},

@@ -31,7 +31,7 @@ def records(kafka: DataFrame, given: StageInput) -> DataFrame:
 
 def run(given: StageInput) -> StageResult:
     # The count and the write would each fetch the range from the broker.
-    rows = records(given.new["kafka"], given).cache()
+    rows = given.keep(records(given.new["kafka"], given))
     return StageResult(
         classified=(rows.withColumn("outcome", F.lit("accepted")),),
         outputs={RECORDS.key: conform(rows, RECORDS, batch=given.batch)},

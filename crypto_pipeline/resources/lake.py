@@ -10,6 +10,7 @@ from pydantic import PrivateAttr
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.errors import BooksError
+from crypto_pipeline.holding.release import held_now
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.pipeline import Pipeline, open_pipeline
 from crypto_pipeline.predictions.training import Training
@@ -52,6 +53,10 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise
         yield from stage_results(stage, run)
 
+    def held(self) -> dict[str, int]:
+        """The sources that gold takes nothing of, each with the batch of silver it stopped at."""
+        return held_now(self._pipeline.lake)
+
     def train(self) -> Training:
         return self._pipeline.train()
 
@@ -92,6 +97,7 @@ def describe(run: StageRun, table: Table) -> dict[str, dg.MetadataValue]:
         "lost": dg.MetadataValue.int(run.lost),
         "left": dg.MetadataValue.int(run.left),
         "range": dg.MetadataValue.json(dict(run.ranges)),
+        "held_sources": dg.MetadataValue.json(run.ranges.get("pinned", {}).get("held", {})),
     }
     if table.key in run.versions:
         metadata["table_version"] = dg.MetadataValue.int(run.versions[table.key])

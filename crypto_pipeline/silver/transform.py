@@ -30,9 +30,10 @@ def classify(facts: DataFrame, earlier: DataFrame) -> DataFrame:
 
     `earlier` holds the facts committed before that may share an id or be newer: equal ids have
     equal fact times, so a read from the range's first fact on is enough for both. The outcome
-    of an id does not depend on which copy arrives first, save which one is kept.
+    of an id does not depend on which copy arrives first, save which one is kept. A copy that is
+    never too late comes before its others, or all of them would be set aside with the first.
     """
-    order = Window.partitionBy("id").orderBy(*ARRIVAL)
+    order = Window.partitionBy("id").orderBy(F.col("is_exempt").desc(), *ARRIVAL)
     whole = order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     known = earlier.select("id", F.col("content_hash").alias("known_hash"))
     newest = earlier.groupBy("source", "symbol").agg(F.max("fact_at").alias("newest_at"))
@@ -73,31 +74,41 @@ def set_aside(classified: DataFrame, *, kind: str) -> DataFrame:
     )
 
 
+def prepared(rows: DataFrame, table: Table) -> DataFrame:
+    """Rows of bronze with `fact_at`, and `is_exempt` for what can never be too late."""
+    is_exempt = F.coalesce("is_replay", F.lit(False))
+    if table is CANDLES:
+        is_exempt = is_exempt | F.coalesce("is_backfill", F.lit(False))
+    return rows.withColumn("fact_at", F.col(table.fact_column)).withColumn("is_exempt", is_exempt)
+
+
 def _classified(given: StageInput, read: Table, write: Table) -> DataFrame:
-    rows = given.new[read.key]
-    is_exempt = F.coalesce("is_backfill", F.lit(False)) if write is CANDLES else F.lit(False)
+    rows = prepared(given.new[read.key], write)
     fact = write.fact_column
-    rows = rows.withColumn("fact_at", F.col(fact)).withColumn("is_exempt", is_exempt)
     since = given.span[0] if given.span else given.now
     earlier = given.known(write, since=since).select(
         "id", "source", "symbol", "content_hash", F.col(fact).alias("fact_at")
     )
-    return classify(rows, earlier).cache()
+    return given.keep(classify(rows, earlier))
+
+
+def by_table(ticks: DataFrame, candles: DataFrame) -> dict[str, DataFrame]:
+    """Classified facts as the rows of their tables, by key."""
+    age = F.col("observed_at").cast("double") - F.col("event_at").cast("double")
+    aside = [set_aside(ticks, kind="tick"), set_aside(candles, kind="candle")]
+    return {
+        SET_ASIDE.key: reduce(lambda a, b: a.unionByName(b), aside),
+        CANDLES.key: candles.where(F.col("outcome") == "accepted"),
+        TICKS.key: ticks.where(F.col("outcome") == "accepted").withColumn("age", age),
+    }
 
 
 def run(given: StageInput) -> StageResult:
     ticks = _classified(given, bronze.TICKS, TICKS)
     candles = _classified(given, bronze.CANDLES, CANDLES)
-    age = F.col("observed_at").cast("double") - F.col("event_at").cast("double")
-    aside = [set_aside(ticks, kind="tick"), set_aside(candles, kind="candle")]
-    new_ticks = ticks.where(F.col("outcome") == "accepted")
-    new_candles = candles.where(F.col("outcome") == "accepted")
-    outputs = {
-        SET_ASIDE.key: (SET_ASIDE, reduce(lambda a, b: a.unionByName(b), aside)),
-        GAPS.key: (GAPS, gaps.changes(given, ticks=new_ticks, candles=new_candles)),
-        CANDLES.key: (CANDLES, new_candles),
-        TICKS.key: (TICKS, new_ticks.withColumn("age", age)),
-    }
+    outputs = by_table(ticks, candles)
+    outputs[GAPS.key] = gaps.changes(given, ticks=outputs[TICKS.key], candles=outputs[CANDLES.key])
+    tables = {table.key: table for table in (SET_ASIDE, GAPS, CANDLES, TICKS)}
     prefixed = [
         frame.withColumn(
             "outcome",
@@ -109,7 +120,7 @@ def run(given: StageInput) -> StageResult:
     polls = given.new[bronze.POLLS.key].withColumn("outcome", F.lit("poll"))
     return StageResult(
         classified=(*prefixed, polls),
-        outputs={k: conform(f, t, batch=given.batch) for k, (t, f) in outputs.items()},
+        outputs={k: conform(f, tables[k], batch=given.batch) for k, f in outputs.items()},
         equations={
             "tick": TICKS.key,
             "candle": CANDLES.key,

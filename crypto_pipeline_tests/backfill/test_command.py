@@ -21,7 +21,7 @@ from crypto_pipeline_tests.crash.market import Make, market, wait_until
 pytestmark = [pytest.mark.integration, pytest.mark.spark, pytest.mark.timeout(600)]
 
 SYMBOLS = "BTC-USDT,ETH-USDT"
-DAYS = 4
+DAYS = 2
 
 
 def command(settings: Settings, *arguments: str) -> subprocess.Popen[str]:

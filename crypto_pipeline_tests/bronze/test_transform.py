@@ -199,6 +199,30 @@ def test_each_good_record_lands_in_the_table_of_its_kind_and_nowhere_else(
     assert found[REJECTED.key] == []
 
 
+def test_a_changed_type_is_refused_by_the_name_of_its_field(spark: SparkSession) -> None:
+    wrong = {
+        "price": changed("tick", price={"amount": "67012.01", "unit": "USDT"}),
+        "trades_24h": changed("tick", trades_24h=[1]),
+        "event_at": changed("tick", event_at=1795428300000),
+        "volume": changed("candle", volume=True),
+    }
+    records = [
+        raw_row(value, name=name, offset=n) for n, (name, value) in enumerate(wrong.values())
+    ]
+    kept = {row["offset"]: row["rule"] for row in bronze(spark, records)[REJECTED.key]}
+    assert [kept[n].rsplit(": ", 1)[1] for n in range(len(wrong))] == list(wrong)
+
+
+def test_a_new_optional_field_changes_nothing(spark: SparkSession) -> None:
+    records = [
+        raw_row(tick().encode(), offset=0),
+        raw_row(changed("tick", funding={"rate": [1, "2"]}, venue_note="x")[1], offset=0),
+    ]
+    plain, newer = (bronze(spark, [record])[TICKS.key] for record in records)
+    assert len(plain) == 1
+    assert newer == plain
+
+
 def test_a_source_names_its_own_reason(spark: SparkSession) -> None:
     found = bronze(spark, raw_rows(rejected(reason="bad_number", detail="says so")))
     row = found[REJECTED.key][0]

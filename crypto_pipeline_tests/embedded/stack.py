@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,17 @@ COMMAND = (
     "sys.exit(up(settings.load()))"
 )
 UP_SECONDS = 180
+# What is in the command line of each service's process.
+MARKS = {
+    "dashboard": "-m dashboard",
+    "broker": "kafka.Kafka",
+    "spark": "SparkConnectServer",
+    "simulator": "crypto_pipeline.simulator",
+    "code-server": "code-server start",
+    "dagster": "dagster_webserver",
+    "dagster-daemon": "dagster._daemon run",
+    "metrics": "crypto_pipeline.observed",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,3 +87,56 @@ def running(settings: Settings, *, variables: Mapping[str, str] | None = None) -
             process.terminate()
             process.wait(30)
         processes.kill(left)
+
+
+def ports_of(settings: Settings) -> list[int]:
+    """Each port on which a running stack listens."""
+    return [
+        *(settings.kafka_port, settings.kafka_controller_port, settings.spark_port),
+        *(settings.simulator_port, settings.code_server_port),
+        *(settings.dagster_port, settings.dashboard_port),
+        *(settings.metrics_port, settings.dashboard_metrics_port),
+    ]
+
+
+def open_ports(settings: Settings) -> list[int]:
+    return [port for port in ports_of(settings) if _answers(port)]
+
+
+def is_taken(address: str, port: int) -> bool:
+    """Whether a listener covers this address; nothing is sent to find out."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return True
+    return False
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def other_addresses() -> list[str]:
+    """This machine's addresses that are not loopback; a datagram socket sends nothing here."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return []
+        return [str(probe.getsockname()[0])]
+
+
+def path_without(folder: Path, *hidden: str) -> str:
+    """A PATH with every command of this machine's but the hidden ones."""
+    for place in os.environ["PATH"].split(os.pathsep):
+        for command in Path(place).glob("*"):
+            link = folder / command.name
+            if command.name not in hidden and not link.is_symlink():
+                link.symlink_to(command)
+    return str(folder)

@@ -97,10 +97,12 @@ def test_a_newer_revision_replaces_the_one_in_the_table(spark: SparkSession) -> 
     assert outcomes == {"taken": 1}
 
 
-def test_an_older_revision_does_not(spark: SparkSession) -> None:
-    rows, outcomes = take(spark, revision(1, "67001"), known=[kept(revision(2, "67002"))])
-    assert rows == []
-    assert outcomes == {"superseded": 1}
+def test_an_older_revision_does_not_and_is_counted(spark: SparkSession) -> None:
+    newer = kept(revision(3, "67003"), batch=1)
+    rows, outcomes = take(spark, revision(2, "67002"), known=[newer])
+    assert [(row["close"], row["revisions"]) for row in rows] == [(Decimal("67003"), 2)]
+    assert (rows[0]["fact_id"], rows[0]["batch"]) == (newer["fact_id"], 2)
+    assert outcomes == {"recounted": 1}
 
 
 def test_two_revisions_of_one_observation_have_one_winner_in_either_order(
@@ -110,7 +112,7 @@ def test_two_revisions_of_one_observation_have_one_winner_in_either_order(
     winner = min(first, second, key=lambda value: value.id)
     loser = max(first, second, key=lambda value: value.id)
     assert take(spark, winner, known=[kept(loser)])[0][0]["close"] == winner.close
-    assert take(spark, loser, known=[kept(winner)])[0] == []
+    assert take(spark, loser, known=[kept(winner)])[0][0]["close"] == winner.close
     assert take(spark, first, second)[0][0]["close"] == winner.close
 
 

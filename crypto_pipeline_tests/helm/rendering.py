@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -30,9 +31,16 @@ def tools() -> Path:
     return Path(done.stdout.strip())
 
 
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+def helm(
+    *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [tools() / "helm", *arguments], capture_output=True, text=True, check=False, timeout=60
+        [tools() / "helm", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, **(environment or {})},
     )
 
 
@@ -67,10 +75,23 @@ def pods(found: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
         name = f"{manifest['kind']}/{manifest['metadata']['name']}"
         if manifest["kind"] == "Pod":
             yield name, manifest
-        elif manifest["kind"] in ("Deployment", "StatefulSet", "Job"):
+        elif manifest["kind"] in ("Deployment", "Job"):
             yield name, manifest["spec"]["template"]
+        elif manifest["kind"] == "StatefulSet":
+            yield name, with_claims(manifest["spec"])
         elif manifest["kind"] == "ConfigMap" and "executor.yaml" in manifest["data"]:
             yield f"{name}/executor", yaml.safe_load(manifest["data"]["executor.yaml"])
+
+
+def with_claims(stateful: Manifest) -> Manifest:
+    """A StatefulSet's pod with the volumes that its controller adds."""
+    template = stateful["template"]
+    claims = [claim["metadata"]["name"] for claim in stateful["volumeClaimTemplates"]]
+    volumes = [
+        *template["spec"]["volumes"],
+        *({"name": name, "persistentVolumeClaim": {"claimName": name}} for name in claims),
+    ]
+    return {**template, "spec": {**template["spec"], "volumes": volumes}}
 
 
 def strimzi_pods(found: list[Manifest]) -> Iterator[tuple[str, Manifest]]:

@@ -34,6 +34,9 @@ class FakeLake(LakeResource):
     def materialize(self, stage: Stage) -> Iterator[Any]:
         yield from stage_results(stage, minute_of(stage))
 
+    def held(self) -> dict[str, int]:
+        return {}
+
     def train(self) -> Training:
         return Training(fits=(), model_version=None, reason="the last fit is fresh")
 

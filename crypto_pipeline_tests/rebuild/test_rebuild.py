@@ -1,0 +1,107 @@
+"""A rebuilt layer has the old values and batches; damage is put right; a kill is no harm."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+from pyspark.sql import functions as F
+
+from crypto_pipeline.audit.run import audit
+from crypto_pipeline.bronze import rules
+from crypto_pipeline.lake import log
+from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.lake.table import Table
+from crypto_pipeline.rebuild import run as rebuilding
+from crypto_pipeline.rebuild.run import rebuild, tables_below
+from crypto_pipeline.replay.run import replay
+from crypto_pipeline.run_stage import StageRunner
+from crypto_pipeline.settings import Settings
+from crypto_pipeline.stages import STAGES
+from crypto_pipeline_tests.audit.market import cycle, filled, minute
+from crypto_pipeline_tests.builders import tick
+from crypto_pipeline_tests.topics import send
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
+
+TABLES = [table for _, table in tables_below("bronze")]
+
+
+def content(lake: Lake) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all tables as sorted values, the batch among them; doubles to 9 digits."""
+    return {table.key: values(lake.read(table), table) for table in TABLES}
+
+
+def values(rows: DataFrame, table: Table) -> list[tuple[object, ...]]:
+    columns = [
+        F.format_string("%.9e", F.col(f.name)).alias(f.name)
+        if f.dataType.typeName() == "double"
+        else F.col(f.name).cast("string").alias(f.name)
+        for f in table.schema.fields
+    ]
+    return sorted(map(tuple, rows.select(*columns).collect()), key=repr)
+
+
+class KilledError(Exception): ...
+
+
+def damage(lake: Lake) -> None:
+    """A row goes in bronze and in silver, a value is altered in gold."""
+    for words in (
+        "DELETE FROM {bronze/candles} WHERE symbol = 'BTC-USDT'",
+        "DELETE FROM {silver/ticks} WHERE symbol = 'ETH-USDT'",
+        "UPDATE {gold/candles_1m} SET close = 1 WHERE symbol = 'BTC-USDT'",
+    ):
+        lake.spark.sql(re.sub(r"\{(.*)\}", rf"delta.`{lake.root}/\1`", words)).collect()
+
+
+def test_values_and_batches_stay_damage_is_put_right_and_a_kill_is_resumed(
+    runner: StageRunner, servers: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = runner.lake
+    send(servers, tick(symbol="pepe-USDT"))
+    filled(runner, servers)
+    monkeypatch.setattr(rules, "SYMBOL", r"^[A-Za-z0-9]{1,20}-[A-Z0-9]{2,10}$")
+    assert replay(runner).passed == 1
+    before = content(lake)
+    damage(lake)
+    assert content(lake) != before
+
+    overwrite, calls = rebuilding._overwrite, []
+
+    def killed(number: int, rows: object, place: str, record: object) -> None:
+        calls.append(place)
+        if len(calls) == number:
+            raise KilledError
+        overwrite(rows, place, record)  # type: ignore[arg-type]
+
+    # Once while the side place is filled, once between two tables that are put in place.
+    for number in (3, len(TABLES) + 3):
+        calls.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(rebuilding, "_overwrite", partial(killed, number))
+            with pytest.raises(KilledError):
+                rebuild(lake, "bronze")
+    calls.clear()
+    monkeypatch.setattr(rebuilding, "_overwrite", lambda *a: (calls.append(a[1]), overwrite(*a)))
+    assert [one.table for one in rebuild(lake, "bronze")] == [table.key for table in TABLES]
+    assert len(calls) < len(TABLES)
+    assert content(lake) == before
+    # Of a sound layer it says so.
+    assert [one for one in rebuild(lake, "gold") if one.differences] == []
+    assert content(lake) == before
+
+    versions = {stage.name: log.last_commit(lake.path(stage.primary)) for stage in STAGES}
+    send(servers, *minute(4))
+    cycle(runner)
+    for stage in STAGES:
+        old, new = versions[stage.name], log.last_commit(lake.path(stage.primary))
+        assert old is not None
+        assert new is not None
+        assert new.batch == old.batch + 1
+    assert audit(lake).differences == ()
