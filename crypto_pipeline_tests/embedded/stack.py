@@ -132,6 +132,15 @@ def other_addresses() -> list[str]:
         return [str(probe.getsockname()[0])]
 
 
+def await_port(port: int, process: subprocess.Popen[bytes], *, seconds: float = 60) -> None:
+    """Until something listens there; fails when the process ends or the time is over."""
+    end = time.monotonic() + seconds
+    while not _answers(port):
+        assert process.poll() is None, f"ended with {process.returncode}"
+        assert time.monotonic() < end, f"nothing listens on {port} after {seconds:.0f} s"
+        time.sleep(0.1)
+
+
 def path_without(folder: Path, *hidden: str) -> str:
     """A PATH with every command of this machine's but the hidden ones."""
     for place in os.environ["PATH"].split(os.pathsep):
