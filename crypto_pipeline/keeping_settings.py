@@ -10,21 +10,29 @@ from crypto_pipeline import setting_values
 # Days a layer; 0 keeps for ever. docs/storage.md has the arithmetic.
 LAYER_DAYS = {"raw": 30, "bronze": 30, "silver": 90, "gold": 730, "predictions": 90}
 DAGSTER_DAYS = 1
+MODEL_NAME = "crypto_pipeline_volatility"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeping:
-    """Days that things are kept, by layer, and Dagster's own; seconds of a bite."""
+    """Days that things are kept, by layer, and Dagster's own; seconds of a bite; where models are.
+
+    `model_registry` is an MLflow address; None is a database file beside the lake's state.
+    """
 
     layer_days: Mapping[str, int]
     dagster_days: int
     bite_seconds: float
+    model_registry: str | None
+    model_name: str
 
     def environment(self) -> dict[str, str]:
         return {
             **{f"{layer.upper()}_RETENTION_DAYS": str(n) for layer, n in self.layer_days.items()},
             "DAGSTER_RETENTION_DAYS": str(self.dagster_days),
             "MAINTENANCE_BITE_SECONDS": str(self.bite_seconds),
+            **({"MODEL_REGISTRY": self.model_registry} if self.model_registry else {}),
+            "MODEL_NAME": self.model_name,
         }
 
 
@@ -42,4 +50,6 @@ def keeping(values: Mapping[str, str]) -> Keeping:
         bite_seconds=setting_values.number(
             values, "MAINTENANCE_BITE_SECONDS", 20.0, low=1.0, high=600.0
         ),
+        model_registry=values.get("MODEL_REGISTRY"),
+        model_name=values.get("MODEL_NAME", MODEL_NAME),
     )

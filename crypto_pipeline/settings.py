@@ -207,8 +207,7 @@ class Settings:
             "DASHBOARD_METRICS_PORT": str(self.dashboard_metrics_port),
             "SPOOL_LIMIT_MB": str(self.spool_limit_mb),
             **self.rejection_limits.environment(),
-            **self.kafka.environment(),
-            **self.screen.environment(),
+            **(self.kafka.environment() | self.screen.environment()),
             **(self.keeping.environment() | self.alerting.environment()),
         }
         return {name: value for name, value in values.items() if value is not None}
@@ -216,13 +215,12 @@ class Settings:
 
 def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> Settings:
     """Read and check all settings; `environment` and `env_file` replace the real ones in tests."""
-    file = dotenv_values(env_file or Path(".env"))
     given = os.environ if environment is None else environment
-    values = {name: value for name, value in {**file, **given}.items() if value}
+    values = {n: v for n, v in {**dotenv_values(env_file or Path(".env")), **given}.items() if v}
     state_dir = Path(values.get("STATE_DIR", ".crypto-pipeline")).expanduser().absolute()
     recorded = values.get("RECORDED_DIR")
     properties = values.get("SPARK_PROPERTIES_FILE")
-    number, url = setting_values.number, setting_values.url
+    number, url, integer = setting_values.number, setting_values.url, setting_values.integer
     pace = partial(number, low=0.01, high=1000.0)
     plan = setting_values.choice(values, "COINGECKO_PLAN", "demo", get_args(CoinGeckoPlan))
     return Settings(
@@ -241,15 +239,15 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         coingecko_plan=plan,  # type: ignore[arg-type]
         coingecko_api_key=setting_values.secret(values, "COINGECKO_API_KEY"),
         coingecko_minutes=setting_values.coingecko_minutes(values),
-        binance_weight_per_minute=setting_values.integer(
+        binance_weight_per_minute=integer(
             values, "BINANCE_WEIGHT_PER_MINUTE", 4800, low=100, high=1_000_000
         ),
         kraken_requests_per_second=pace(values, "KRAKEN_REQUESTS_PER_SECOND", 0.9),
         coinbase_requests_per_second=pace(values, "COINBASE_REQUESTS_PER_SECOND", 8.0),
-        coingecko_calls_per_minute=setting_values.integer(
+        coingecko_calls_per_minute=integer(
             values, "COINGECKO_CALLS_PER_MINUTE", 25, low=1, high=10_000
         ),
-        coingecko_calls_per_day=setting_values.integer(
+        coingecko_calls_per_day=integer(
             values, "COINGECKO_CALLS_PER_DAY", 320, low=1, high=1_000_000
         ),
         simulator_seed=setting_values.integer(values, "SIMULATOR_SEED", 7, low=0, high=2**31),
@@ -297,3 +295,8 @@ def spark_token(settings: Settings) -> Secret:
 def process_environment() -> dict[str, str]:
     """A copy of this process's environment, for the children that the stack starts."""
     return dict(os.environ)
+
+
+def set_environment(values: Mapping[str, str]) -> None:
+    """Set variables of this process, for a library that reads its options nowhere else."""
+    os.environ.update(values)
