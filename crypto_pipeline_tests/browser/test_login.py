@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
-from crypto_pipeline_tests.browser.test_screens import CHROMIUM, DRAWN_MS, QUIET, keep
+from crypto_pipeline_tests.browser.test_screens import DRAWN_MS, keep
 from crypto_pipeline_tests.canaries import BESIDE, CANARIES, MARK, command_lines, files_with
-from crypto_pipeline_tests.conftest import ROOT, free_port, missing
+from crypto_pipeline_tests.conftest import ROOT, free_port
 from crypto_pipeline_tests.embedded.stack import await_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
@@ -20,10 +20,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.integration]
 LOGIN = {k: v for k, v in {**CANARIES, **BESIDE}.items() if k.startswith("OIDC_")}
 
 
-def test_a_login_that_fails_tells_no_secret(tmp_path: Path) -> None:
+def test_a_login_that_fails_tells_no_secret(browser: Browser, tmp_path: Path) -> None:
     """Nobody answers at the provider's address, so the click is refused and spoken of."""
-    if CHROMIUM is None:
-        missing("no chromium on PATH: apt-get install chromium")
     port, state, log = free_port(), tmp_path / "state", tmp_path / "page.log"
     own = {"STATE_DIR": str(state), "MARKET": "simulated", "TMPDIR": str(tmp_path)}
     ports = {"DASHBOARD_PORT": str(port), "DASHBOARD_METRICS_PORT": str(free_port())}
@@ -38,15 +36,13 @@ def test_a_login_that_fails_tells_no_secret(tmp_path: Path) -> None:
         )
     try:
         await_port(port, process)
-        with sync_playwright() as driver:
-            chromium = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-            page = chromium.new_page()
-            page.goto(f"http://127.0.0.1:{port}/")
-            page.get_by_role("button", name="Log in").click(timeout=DRAWN_MS)
-            expect(page.get_by_role("button", name="Log in")).to_have_count(0, timeout=DRAWN_MS)
-            shown = page.content()
-            keep(page, "login-refused")
-            chromium.close()
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.get_by_role("button", name="Log in").click(timeout=DRAWN_MS)
+        expect(page.get_by_role("button", name="Log in")).to_have_count(0, timeout=DRAWN_MS)
+        shown = page.content()
+        keep(page, "login-refused")
+        page.close()
         assert MARK not in shown
         assert MARK not in command_lines([process.pid])
         # While it runs its secrets are in one private file, which Streamlit reads.

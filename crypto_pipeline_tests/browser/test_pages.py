@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from crypto_pipeline_tests.browser.test_screens import CHROMIUM, QUIET, keep
-from crypto_pipeline_tests.conftest import ROOT, free_port, missing
+from crypto_pipeline_tests.browser.test_screens import keep
+from crypto_pipeline_tests.conftest import ROOT, free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -44,9 +44,7 @@ SCREENS = [
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    if CHROMIUM is None:
-        missing("no chromium on PATH: apt-get install chromium")
+def server(browser: Browser) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(port)]
     process = subprocess.Popen(command, cwd=ROOT, env=None)
@@ -55,14 +53,6 @@ def server() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield chromium
-        chromium.close()
 
 
 expect.set_options(timeout=PATIENCE_MS)

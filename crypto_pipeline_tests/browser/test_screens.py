@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from crypto_pipeline.embedded import processes, running_file
 from crypto_pipeline.settings import Settings
@@ -30,7 +29,7 @@ from crypto_pipeline_tests.canaries import (
     everything,
     files_with,
 )
-from crypto_pipeline_tests.conftest import ROOT, missing
+from crypto_pipeline_tests.conftest import ROOT
 from crypto_pipeline_tests.embedded.stack import (
     MARKS,
     Up,
@@ -50,16 +49,6 @@ pytestmark = [
 ]
 
 SHOTS = ROOT / "build" / "screenshots"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 # A first cycle that is small enough for Spark to run it without compiling.
 SYMBOLS = "BTC-USDT,ETH-USDT,SOL-USDT,DOGE-USDT,PEPE-USDT"
 HISTORY_HOURS = "4"
@@ -90,16 +79,6 @@ def up(
     with running(settings, variables={"PATH": path, "JAVA_HOME": "", **canaries}) as stack:
         stack.wait_for("Ctrl-C stops all")
         yield stack
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        missing("no chromium on PATH: apt-get install chromium")
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

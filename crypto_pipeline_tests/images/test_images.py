@@ -181,7 +181,9 @@ def test_the_jars_are_the_locked_ones(images: Images) -> None:
     assert {line.split()[0] for line in text.splitlines()} == locked
 
 
-def served(images: Images, target: str, running: Container, *, name: str, seconds: float) -> None:
+def assert_serves(
+    images: Images, target: str, running: Container, *, name: str, seconds: float
+) -> None:
     """It answers its health check, holds no right, writes in volumes alone, and stops when told."""
     images.figures[target] |= {
         f"{name}_healthy_after_seconds": round(running.wait_until_healthy(seconds=seconds), 1)
@@ -198,26 +200,26 @@ def served(images: Images, target: str, running: Container, *, name: str, second
         assert running.call("sh", "-c", f"command -v {tool}").returncode != 0
 
 
-def stopped(images: Images, target: str, running: Container, *, name: str) -> None:
+def note_stop(images: Images, target: str, running: Container, *, name: str) -> None:
     took = running.stop(seconds=STOP_SECONDS)
     images.figures[target] |= {f"{name}_stopped_after_seconds": round(took, 1)}
 
 
 def test_the_page_serves(images: Images) -> None:
     with images.run("dashboard", name="dashboard") as running:
-        served(images, "dashboard", running, name="dashboard", seconds=60)
-        stopped(images, "dashboard", running, name="dashboard")
+        assert_serves(images, "dashboard", running, name="dashboard", seconds=60)
+        note_stop(images, "dashboard", running, name="dashboard")
 
 
 def test_the_code_server_serves_and_the_command_line_is_there(images: Images) -> None:
     with images.run("pipeline", name="code-server", env={"SPARK_CONNECT_TOKEN": TOKEN}) as running:
-        served(images, "pipeline", running, name="code_server", seconds=120)
+        assert_serves(images, "pipeline", running, name="code_server", seconds=120)
         assert "A market-data lakehouse" in running.call("crypto-pipeline", "--help").stdout
         added = running.call("python", "-c", "import dagster_postgres, psycopg2")
         assert added.returncode == 0, added.stderr
         migrated = running.call("dagster", "instance", "migrate")
         assert migrated.returncode == 0, migrated.stderr
-        stopped(images, "pipeline", running, name="code_server")
+        note_stop(images, "pipeline", running, name="code_server")
 
 
 @pytest.mark.parametrize(
@@ -239,7 +241,7 @@ def test_the_other_processes_of_the_chart_serve(
     with images.run("pipeline", name=name, command=command) as running:
         done = running.call(*asked, "--timeout", "60")
         assert done.returncode == 0, f"{done.stderr}\n{running.log.read_text()[-2000:]}"
-        stopped(images, "pipeline", running, name=name)
+        note_stop(images, "pipeline", running, name=name)
 
 
 def test_the_daemon_beats(images: Images) -> None:
@@ -249,18 +251,18 @@ def test_the_daemon_beats(images: Images) -> None:
         while running.call("dagster-daemon", "liveness-check").returncode != 0:
             assert running.outer.poll() is None, running.log.read_text()[-2000:]
             assert time.monotonic() - begun < 180, running.log.read_text()[-2000:]
-        stopped(images, "pipeline", running, name="daemon")
+        note_stop(images, "pipeline", running, name="daemon")
 
 
 def test_spark_serves_and_writes_a_table(images: Images) -> None:
     env = {"SPARK_CONNECT_TOKEN": TOKEN, "SPARK_HEAP": "1g"}
     with images.run("spark-server", name="spark", env=env) as running:
-        served(images, "spark-server", running, name="spark", seconds=120)
+        assert_serves(images, "spark-server", running, name="spark", seconds=120)
         done = running.call("python", "-c", WRITE_AND_READ)
         assert done.stdout.split() == ["10", "6"], (
             f"{done.stderr}\n{running.log.read_text()[-3000:]}"
         )
-        stopped(images, "spark-server", running, name="spark")
+        note_stop(images, "spark-server", running, name="spark")
 
 
 def test_an_executor_starts_and_says_that_there_is_no_driver(images: Images) -> None:
