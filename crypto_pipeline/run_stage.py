@@ -16,7 +16,7 @@ from crypto_pipeline.holding.limits import DEFAULT_LIMITS, Limits
 from crypto_pipeline.holding.sources import note_held
 from crypto_pipeline.lake.commit import SupersededError
 from crypto_pipeline.lake.location import Lake
-from crypto_pipeline.lake.tuning import tune
+from crypto_pipeline.lake.tuning import release, tune
 from crypto_pipeline.plan import next_plan
 from crypto_pipeline.planned_input import KafkaOptions, note_sizes, read_plan
 from crypto_pipeline.stage import Stage
@@ -95,8 +95,7 @@ class StageRunner:
             commits = commit_result(self.lake, stage, plan, result, counts)
             watch.lap("commit")
         finally:
-            for frame in result.cached:
-                frame.unpersist()
+            release(result.cached, rows=rows_in)
         return StageRun(
             stage=stage.name,
             batch=plan.batch,

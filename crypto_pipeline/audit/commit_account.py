@@ -42,13 +42,12 @@ def sequence(pins: Pins, stage: Stage) -> Iterator[Difference]:
             yield _wrong(stage, record, f"follows batch {max(seen)}")
         elif seen and not _joins(seen[record.batch - 1], record):
             yield _wrong(stage, record, "does not go on where the batch before it ended")
-        raised = max(epoch_of(record), epoch)
         if 0 < record.lease_epoch < lease:
             yield _wrong(stage, record, f"lease goes back from {lease} to {record.lease_epoch}")
         lease = max(record.lease_epoch, lease)
         if epoch_of(record) < epoch:
             yield _wrong(stage, record, f"epoch goes back from {epoch} to {epoch_of(record)}")
-        epoch = raised
+        epoch = max(epoch_of(record), epoch)
         outcomes = [n for name, n in record.counts.items() if name != "in"]
         if outcomes and record.counts["in"] != sum(outcomes):
             yield _wrong(stage, record, f"counts do not add up: {record.counts}")

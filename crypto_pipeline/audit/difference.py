@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from crypto_pipeline.lake.table import Table
+from crypto_pipeline.raw.schema import RECORDS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-COORDINATES = ("topic", "epoch", "partition", "offset")
+COORDINATES = RECORDS.keys
 # Spark's own form leaves out nulls and microseconds.
 AS_JSON = {"ignoreNullFields": "false", "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
 

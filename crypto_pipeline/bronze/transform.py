@@ -126,7 +126,7 @@ def _source_of_key() -> Column:
 
 def put_through_again(classified: DataFrame, given: StageInput) -> DataFrame:
     """Rows that were rejected before: `replayed` ones are typed already, others may still fail."""
-    place = ("topic", "epoch", "partition", "offset")
+    place = RECORDS.keys
     known = [
         given.known(table).where(F.col("is_replay")).select(*place)
         for table in (TICKS, CANDLES, POLLS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,3 +44,10 @@ def kept(frame: DataFrame, *, rows: int) -> DataFrame:
     if values.num_rows == 0:
         return frame.sparkSession.createDataFrame([], frame.schema)
     return frame.sparkSession.createDataFrame(values)
+
+
+def release(frames: Iterable[DataFrame], *, rows: int) -> None:
+    """Give back what `kept` has cached for so many rows; values in a plan hold nothing."""
+    if rows > COMPILED_ROWS:
+        for frame in frames:
+            frame.unpersist()

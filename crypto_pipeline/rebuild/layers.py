@@ -92,7 +92,7 @@ class Rebuilt:
             with_taken_in(self._read(t, upto=upto), pairs) for t in (bronze.TICKS, bronze.CANDLES)
         )
         history = {silver.TICKS.key: ticks, silver.CANDLES.key: candles}
-        place = ["topic", "epoch", "partition", "offset"]
+        place = list(RECORDS.keys)
         took = ticks.select(*place, "taken_in").unionByName(candles.select(*place, "taken_in"))
         rows = expected.silver(ticks, candles, history)[table.key]
         return (

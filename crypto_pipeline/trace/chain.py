@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(hours=24)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-COORDINATES = ("topic", "epoch", "partition", "offset")
 BRONZE_OF = {silver.TICKS.key: bronze.TICKS, silver.CANDLES.key: bronze.CANDLES}
 
 Row = Mapping[str, Any]
@@ -76,7 +75,7 @@ def trace(
         minutes = _inputs(lake, row)
     fact_table = silver.CANDLES if row["origin"] == "exchange" else silver.TICKS
     fact = _one(lake, fact_table, {"id": row["fact_id"]}, near=minute_at)
-    place = {name: fact.row[name] for name in COORDINATES}
+    place = {name: fact.row[name] for name in RECORDS.keys}
     typed = _one(lake, BRONZE_OF[fact_table.key], place, near=minute_at)
     return Chain(
         links=(*head, _link(lake, CANDLES_1M, row), fact, typed, _record(lake, typed.row)),
@@ -127,7 +126,7 @@ def _inputs(lake: Lake, candle: Row) -> tuple[int, int, int]:
 
 
 def _record(lake: Lake, typed: Row) -> Link:
-    place = {name: typed[name] for name in COORDINATES}
+    place = {name: typed[name] for name in RECORDS.keys}
     return _one(lake, RECORDS, place, near=typed["broker_at"])
 
 
