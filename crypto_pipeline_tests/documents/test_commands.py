@@ -44,6 +44,17 @@ def parse(words: list[str]) -> click.Context:
     return command.make_context(words[0], words[1:])
 
 
+def is_test(named: str) -> bool:
+    """Whether `file::test`, or a whole file, is among the tests."""
+    file, _, function = named.partition("::")
+    if not (TESTS / file).is_file():
+        return False
+    tree = ast.parse((TESTS / file).read_text())
+    return not function or function in {
+        node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+    }
+
+
 def test_there_are_commands_to_look_at() -> None:
     assert len({command.text for command in COMMANDS}) > 40
     assert {"sh", "mermaid"} <= {
@@ -94,9 +105,15 @@ def test_a_test_runs_it(command: shell.Command) -> None:
     "named", sorted({*run_by.RUN.values(), *(h.test for h in run_by.HELD.values())})
 )
 def test_the_test_that_is_named_exists(named: str) -> None:
-    file, _, function = named.partition("::")
-    tree = ast.parse((TESTS / file).read_text())
-    assert function in {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+    assert is_test(named)
+
+
+@pytest.mark.parametrize("page", pages.pages(), ids=pages.name)
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    for span in pages.spans(page.read_text()):
+        named = span.removeprefix("crypto_pipeline_tests/")
+        if re.fullmatch(r"[\w/]+\.py::\w+|[\w/]*/test_\w+\.py", named):
+            assert is_test(named), named
 
 
 def test_no_name_in_the_table_is_left_over() -> None:
