@@ -56,6 +56,7 @@ RUN = {
     ),
     # The hook's pod is admitted there; what it does is run in cluster/test_pod_processes.py.
     "helm test crypto-pipeline": f"{INSTALLED}::test_every_pod_template_is_admitted_as_restricted",
+    "dagster instance migrate": "documents/test_make.py::test_a_laptops_dagster_is_brought_along",
     "umask": "documents/test_make.py::test_the_secret_of_compose_is_made_private",
     "printf": "documents/test_make.py::test_the_secret_of_compose_is_made_private",
     "openssl rand": "documents/test_make.py::test_the_secret_of_compose_is_made_private",

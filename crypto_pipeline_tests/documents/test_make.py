@@ -7,6 +7,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sysconfig
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from crypto_pipeline.cli import cli
-from crypto_pipeline.embedded import clean, up_lock
+from crypto_pipeline.embedded import clean, dagster_home, up_lock
 from crypto_pipeline.errors import MachineError
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.conftest import ROOT, missing
@@ -97,3 +98,17 @@ def test_the_secret_of_compose_is_made_private(tmp_path: Path) -> None:
     made = tmp_path / "deploy" / "compose.secrets"
     assert re.fullmatch(r"SPARK_CONNECT_TOKEN=[0-9a-f]{64}\n", made.read_text())
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
+
+
+def test_a_laptops_dagster_is_brought_along(make_settings: Make) -> None:
+    """`dagster instance migrate` on the folder that `make up` keeps."""
+    settings = make_settings()
+    dagster_home.prepare(settings)
+    home = dagster_home.folder(settings)
+    done = subprocess.run(
+        [Path(sysconfig.get_path("scripts")) / "dagster", "instance", "migrate"],
+        env={**os.environ, "DAGSTER_HOME": str(home)},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (home / "history" / "runs.db").exists()
