@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -120,6 +121,14 @@ def test_no_name_in_the_table_is_left_over() -> None:
     said = [c.text for c in [*COMMANDS, *shell.mentioned()]]
     for begin in (*run_by.RUN, *run_by.HELD):
         assert any(f"{text} ".startswith(f"{begin} ") for text in said), begin
+
+
+@pytest.mark.parametrize("page", pages.pages(), ids=pages.name)
+def test_every_module_that_is_to_be_run_is_there(page: Path) -> None:
+    text = page.read_text()
+    said = [*pages.spans(text), *(block.text for block in pages.blocks(text))]
+    for module in re.findall(r"python -m ([\w.]+)", "\n".join(said)):
+        assert find_spec(module) is not None, module
 
 
 def test_every_setting_that_is_set_on_a_line_is_one() -> None:

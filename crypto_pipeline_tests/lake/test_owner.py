@@ -32,5 +32,5 @@ def test_another_markets_table_is_refused_with_the_remedy(tmp_path: Path) -> Non
 
 
 def test_another_engines_table_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ForeignMarketError, match="is written by databricks. One engine"):
+    with pytest.raises(ForeignMarketError, match=r"is written by databricks\. One engine"):
         made(tmp_path, market="live", engine="databricks").ensure(RECORDS)
