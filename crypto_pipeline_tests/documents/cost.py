@@ -15,6 +15,7 @@ SIZES = ("20", "3,600")
 LAYERS = ("raw", "bronze", "silver", "gold", "predictions")
 ROW = re.compile(r"^\| `(?P<name>\w+)` \|(?P<cells>.+)\|$", re.MULTILINE)
 MINUTES_A_DAY, HOURS_A_MONTH, MINUTES_A_MONTH = 1440, 730, 43_800
+FIRST_MONTH_DAYS = 30
 GB = 1e9
 
 
@@ -49,6 +50,9 @@ def month(given: Mapping[str, float]) -> dict[str, float]:
     fresh = written * MINUTES_A_DAY * given["fresh_days"] / GB
     log = given["log_minute_bytes"] * MINUTES_A_DAY * given["log_days"] / GB
     lake = sum(kept.values()) + fresh + log
+    young = fresh + log + sum(
+        size * min(1.0, FIRST_MONTH_DAYS / given[f"{layer}_days"]) for layer, size in kept.items()
+    )  # fmt: skip
     topics = given["topics_minute_bytes"] * MINUTES_A_DAY * given["topic_days"] / GB
     dagster = given["dagster_minute_bytes"] * MINUTES_A_DAY * given["dagster_days"] / GB
     return {
@@ -56,6 +60,7 @@ def month(given: Mapping[str, float]) -> dict[str, float]:
         "fresh_gb": fresh,
         "log_gb": log,
         "lake_gb": lake,
+        "lake_after_a_month_gb": young,
         "topics_gb": topics,
         "laptop_disk_gb": lake + topics + dagster,
         "laptop_power": given["watts"] / 1000 * HOURS_A_MONTH * given["kwh"],
