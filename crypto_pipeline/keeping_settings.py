@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crypto_pipeline import setting_values
 
-# Days a layer; 0 keeps for ever. docs/storage.md has the arithmetic.
+# Days a layer; 0 keeps for ever. docs/cost.md has the arithmetic.
 LAYER_DAYS = {"raw": 30, "bronze": 30, "silver": 90, "gold": 730, "predictions": 90}
 DAGSTER_DAYS = 1
 
