@@ -15,9 +15,7 @@ MOVERS = 5
 
 def page() -> None:
     shell.hold("search", "order", "reverse")
-    shell.live(draw_now)
-    shell.live(draw_board)
-    shell.live(draw_overview, slower=3)
+    shell.live(draw_now, draw_board, draw_overview)
 
 
 def draw_now() -> None:

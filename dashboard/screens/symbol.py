@@ -13,8 +13,7 @@ START_HOURS = 3
 
 def page() -> None:
     shell.hold("symbol", "hours")
-    shell.live(shell.draw_head)
-    shell.live(draw_symbol)
+    shell.live(shell.draw_head, draw_symbol)
     draw_downloads()
 
 
