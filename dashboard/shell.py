@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
@@ -30,23 +29,26 @@ def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-def live(part: Part, *, slower: float = 1.0) -> None:
-    """Draw a part, and again whenever the browser's timer asks; without an open tab nothing runs.
+def live(*parts: Part) -> None:
+    """Draw the parts of a page, and again whenever the browser's timer asks; no tab, no work.
 
-    A timer is set only by a run of the whole page, so a session whose timers are not those of
-    the pace any more asks for one.
+    One timer for all: of two that ask in the same moment Streamlit 1.67 drops what the first has
+    drawn, when it is not sent yet as the second begins. A timer is set only by a run of the whole
+    page, so a session whose timer is not that of the pace any more asks for one.
     """
     interval = st.session_state.setdefault("interval", process.current_pace().interval)
 
-    @functools.wraps(part)
     def timed() -> None:
         with process.current_pace().run():
-            part()
+            # Places that stay: an element that moves up is drawn twice until the run has ended.
+            for place, part in zip([st.container() for _ in parts], parts, strict=True):
+                with place:
+                    part()
         if st.session_state.get("interval") != process.current_pace().interval:
             st.session_state["interval"] = process.current_pace().interval
             st.rerun()
 
-    st.fragment(timed, run_every=interval * slower)()
+    st.fragment(timed, run_every=interval)()
 
 
 def draw_head() -> None:

@@ -170,7 +170,8 @@ def run(given: StageInput) -> StageResult:
     all_candles = given.known(
         CANDLES_1M, since=since - DAY - timedelta(minutes=1), until=until + DAY
     )
-    targets = affected(all_candles, touched)
+    # Kept, because the newest minutes alone are wanted and the plan would look for them twice.
+    targets = given.keep(affected(all_candles.where(F.col("minute_at") >= F.lit(since)), touched))
     terms = with_terms(all_candles)
     rows = given.keep(
         targets.join(
@@ -194,5 +195,5 @@ def run(given: StageInput) -> StageResult:
                 replacing=replacing,
             )
         },
-        cached=(rows,),
+        cached=(targets, rows),
     )

@@ -107,7 +107,8 @@ def run(given: StageInput) -> StageResult:
     ticks = _classified(given, bronze.TICKS, TICKS)
     candles = _classified(given, bronze.CANDLES, CANDLES)
     outputs = by_table(ticks, candles)
-    outputs[GAPS.key] = gaps.changes(given, ticks=outputs[TICKS.key], candles=outputs[CANDLES.key])
+    ledger = given.keep(gaps.changes(given, ticks=outputs[TICKS.key], candles=outputs[CANDLES.key]))
+    outputs[GAPS.key] = ledger
     tables = {table.key: table for table in (SET_ASIDE, GAPS, CANDLES, TICKS)}
     prefixed = [
         frame.withColumn(
@@ -128,5 +129,5 @@ def run(given: StageInput) -> StageResult:
             "conflict": SET_ASIDE.key,
             "too_late": SET_ASIDE.key,
         },
-        cached=(ticks, candles),
+        cached=(ticks, candles, ledger),
     )

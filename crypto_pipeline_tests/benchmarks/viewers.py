@@ -37,6 +37,7 @@ class Viewer:
     late: list[float] = field(default_factory=list)
     intervals: list[float] = field(default_factory=list)
     _page: str = ""
+    _running: list[str] = field(default_factory=list)
     _waiting: dict[str, float] = field(default_factory=dict)
     _timers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -81,7 +82,8 @@ class Viewer:
         kind = message.WhichOneof("type")
         if kind == "new_session":
             self._page = message.new_session.page_script_hash
-            if not message.metadata.run.fragment_ids:
+            self._running = list(message.metadata.run.fragment_ids)
+            if not self._running:
                 self._forget_timers()
         elif kind == "auto_rerun":
             timer = message.auto_rerun
@@ -90,14 +92,15 @@ class Viewer:
                 self._go_on(socket, timer.fragment_id, timer.interval)
             )
         elif kind == "delta":
-            asked = self._waiting.pop(message.delta.fragment_id, None)
-            if asked is not None:
-                self.came += 1
-                self.late.append(time.monotonic() - asked)
             if message.delta.new_element.WhichOneof("type") == "exception":
                 self.errors += 1
         elif kind == "script_finished":
             self.runs += 1
+            for fragment in self._running:
+                asked = self._waiting.pop(fragment, None)
+                if asked is not None:
+                    self.came += 1
+                    self.late.append(time.monotonic() - asked)
 
     def _forget_timers(self) -> None:
         for timer in self._timers.values():

@@ -14,15 +14,16 @@ KINDS = {"move": "Move in 5 min", "volatility": "Volatility, 1 h", "stale": "Sta
 
 
 def page() -> None:
-    shell.live(shell.draw_head)
+    above = st.container()
     draw_thresholds()
-    shell.live(draw_alerts)
+    with above:
+        shell.live(shell.draw_head, draw_alerts)
 
 
 def draw_thresholds() -> None:
     """Widgets keep their values while the page is open; `limits` keeps them for the session."""
     start: Thresholds = st.session_state.setdefault("limits", process.operator_thresholds())
-    st.subheader("Your thresholds", anchor=False, help="For this session; the log below has them.")
+    st.subheader("Your thresholds", anchor=False, help="For this session; the log above has them.")
     places = st.columns(3)
     st.session_state["limits"] = Thresholds(
         move_percent=places[0].number_input(

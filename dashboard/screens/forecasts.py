@@ -26,10 +26,7 @@ SCORES = {
 
 def page() -> None:
     shell.hold("compared", "scored")
-    shell.live(shell.draw_head)
-    shell.live(draw_served, slower=2)
-    shell.live(draw_scores, slower=2)
-    shell.live(draw_models, slower=2)
+    shell.live(shell.draw_head, draw_served, draw_scores, draw_models)
 
 
 def draw_served() -> None:

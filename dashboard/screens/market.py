@@ -15,9 +15,7 @@ MOVERS = 5
 
 def page() -> None:
     shell.hold("search", "order", "reverse")
-    shell.live(draw_now)
-    shell.live(draw_board)
-    shell.live(draw_overview, slower=3)
+    shell.live(draw_now, draw_board, draw_overview)
 
 
 def draw_now() -> None:
@@ -43,8 +41,9 @@ def draw_board() -> None:
     order = middle.selectbox("Sort by", list(tables.ORDERS), key="order")
     is_reversed = right.toggle("Reverse", key="reverse")
     rows = tables.found_rows(
-        tables.market_table(seen.known), search=search, order=order, is_reversed=is_reversed
-    )
+        seen.drawings.once("watch-list", lambda: tables.market_table(seen.known)),
+        search=search, order=order, is_reversed=is_reversed,
+    )  # fmt: skip
     if rows.empty:
         st.caption(f"No symbol of {len(seen.known)} has this text in its name.")
         return
@@ -87,10 +86,13 @@ def draw_overview() -> None:
     if not any(one.summary for one in seen.known):
         return
     left, right = st.columns(2)
+    is_dark = shell.is_dark()
     with left:
         st.subheader("Heat map", anchor=False, help="Size: volume of 24 h. Colour, sign: 1 h.")
         st.plotly_chart(
-            overview.heat_map(seen.known, is_dark=shell.is_dark()),
+            seen.drawings.once(
+                ("heat-map", is_dark), lambda: overview.heat_map(seen.known, is_dark=is_dark)
+            ),
             key="heat-map",
             config={"displaylogo": False},
             alt="Tiles sized by volume, with the change of the last hour",
@@ -98,7 +100,9 @@ def draw_overview() -> None:
     with right:
         st.subheader("Volatility ranking", anchor=False)
         st.plotly_chart(
-            overview.ranking(seen.known, is_dark=shell.is_dark()),
+            seen.drawings.once(
+                ("ranking", is_dark), lambda: overview.ranking(seen.known, is_dark=is_dark)
+            ),
             key="ranking",
             config={"displaylogo": False},
             alt="The most volatile symbols, realised and forecast",

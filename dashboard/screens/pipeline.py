@@ -10,9 +10,7 @@ RUN = st.column_config.LinkColumn("run in Dagster", display_text=r"/runs/([0-9a-
 
 
 def page() -> None:
-    shell.live(shell.draw_head)
-    shell.live(draw_stages, slower=2)
-    shell.live(draw_symbols, slower=3)
+    shell.live(shell.draw_head, draw_stages, draw_symbols)
 
 
 def draw_stages() -> None:

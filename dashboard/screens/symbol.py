@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import charts, frames, shell, states, tables, words
+from dashboard.feed import Look
 
 HOURS = (1, 2, 3, 6, 12, 24)
 START_HOURS = 3
@@ -12,8 +13,7 @@ START_HOURS = 3
 
 def page() -> None:
     shell.hold("symbol", "hours")
-    shell.live(shell.draw_head)
-    shell.live(draw_symbol)
+    shell.live(shell.draw_head, draw_symbol)
     draw_downloads()
 
 
@@ -44,18 +44,21 @@ def draw_symbol() -> None:
         on_change=keep_address,
     )
     one = next(one for one in known if one.symbol == st.session_state["symbol"])
-    draw_instrument(one, st.session_state["hours"] or START_HOURS)
+    draw_instrument(seen, one, st.session_state["hours"] or START_HOURS)
 
 
-def draw_instrument(one: frames.Instrument, hours: int) -> None:
-    clock = shell.clock()
+def draw_instrument(seen: Look, one: frames.Instrument, hours: int) -> None:
+    clock, is_dark = shell.clock(), shell.is_dark()
     name, price = words.safe_markdown(one.symbol), words.safe_markdown(one.shown_price)
     st.markdown(f"#### {name} · {price}")
     st.caption(f"{one.freshness.badge} · {states.say_forecast(one, clock)}")
     shell.draw_figures(states.symbol_figures(one))
     st.caption(states.say_measures(one))
     st.plotly_chart(
-        charts.market_figure(one, hours=hours, is_dark=shell.is_dark(), clock=clock),
+        seen.drawings.once(
+            ("symbol", one.symbol, hours, is_dark, clock),
+            lambda: charts.market_figure(one, hours=hours, is_dark=is_dark, clock=clock),
+        ),
         key="market-figure",
         config={
             "displaylogo": False,
