@@ -187,6 +187,21 @@ def status(traceback: bool) -> None:
 
 
 @cli.command()
+@click.option(
+    "--reader", is_flag=True, help="Try in the bucket only what a process that reads needs."
+)
+@click.pass_obj
+def doctor(traceback: bool, reader: bool) -> None:
+    """Look at everything outside: keys, bucket, Kafka, Spark, ports; say what to do."""
+    from crypto_pipeline.doctor.command import doctor as examine
+
+    _exit_with(
+        lambda settings, console: examine(settings, console, writes=not reader),
+        traceback=traceback,
+    )
+
+
+@cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.pass_obj
 def backup(traceback: bool, folder: Path) -> None:

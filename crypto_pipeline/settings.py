@@ -89,6 +89,7 @@ class Settings:
     spool_limit_mb: int
     rejection_limits: Limits
     store: StoreSettings
+    databricks_host: str | None
     databricks_token: Secret | None
     kafka: KafkaSettings
     keeping: Keeping
@@ -275,6 +276,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         spool_limit_mb=setting_values.integer(values, "SPOOL_LIMIT_MB", 512, low=1, high=1_000_000),
         rejection_limits=setting_values.rejection_limits(values),
         store=store_settings.load(values),
+        databricks_host=values.get("DATABRICKS_HOST"),
         databricks_token=setting_values.secret(values, "DATABRICKS_TOKEN"),
         kafka=kafka_settings.load(values),
         keeping=keeping(values),
