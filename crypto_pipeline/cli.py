@@ -128,10 +128,7 @@ def release(traceback: bool, source: str | None) -> None:
     """Let a source that was held back into gold again; without one, list those that are held."""
     from crypto_pipeline.replay.command import release_command
 
-    _exit_with(
-        lambda settings, console: release_command(settings, console, source=source),
-        traceback=traceback,
-    )
+    _exit_with(lambda found, out: release_command(found, out, source=source), traceback=traceback)
 
 
 @cli.command()
@@ -195,10 +192,7 @@ def doctor(traceback: bool, reader: bool) -> None:
     """Look at everything outside: keys, bucket, Kafka, Spark, ports; say what to do."""
     from crypto_pipeline.doctor.command import doctor as examine
 
-    _exit_with(
-        lambda settings, console: examine(settings, console, writes=not reader),
-        traceback=traceback,
-    )
+    _exit_with(lambda found, out: examine(found, out, writes=not reader), traceback=traceback)
 
 
 @cli.command()

@@ -223,7 +223,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
     state_dir = Path(values.get("STATE_DIR", ".crypto-pipeline")).expanduser().absolute()
     recorded = values.get("RECORDED_DIR")
     properties = values.get("SPARK_PROPERTIES_FILE")
-    number, url = setting_values.number, setting_values.url
+    number, url, whole = setting_values.number, setting_values.url, setting_values.integer
     pace = partial(number, low=0.01, high=1000.0)
     plan = setting_values.choice(values, "COINGECKO_PLAN", "demo", get_args(CoinGeckoPlan))
     return Settings(
@@ -247,7 +247,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         ),
         kraken_requests_per_second=pace(values, "KRAKEN_REQUESTS_PER_SECOND", 0.9),
         coinbase_requests_per_second=pace(values, "COINBASE_REQUESTS_PER_SECOND", 8.0),
-        coingecko_calls_per_minute=setting_values.integer(
+        coingecko_calls_per_minute=whole(
             values, "COINGECKO_CALLS_PER_MINUTE", 25, low=1, high=10_000
         ),
         coingecko_calls_per_day=setting_values.integer(

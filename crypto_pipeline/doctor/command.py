@@ -10,6 +10,7 @@ from crypto_pipeline.doctor import databricks, kafka, machine, market, spark, st
 from crypto_pipeline.doctor.databricks import Workspace
 from crypto_pipeline.doctor.finding import Finding
 from crypto_pipeline.settings import Settings
+from crypto_pipeline.source.market import resolve
 
 
 def doctor(settings: Settings, console: Console, *, writes: bool) -> int:
@@ -23,12 +24,13 @@ def doctor(settings: Settings, console: Console, *, writes: bool) -> int:
 
 
 def findings(settings: Settings, *, writes: bool) -> Iterator[Finding]:
-    yield from machine.look(settings)
     yield from market.look(settings)
-    yield from store.look(settings, writes=writes)
-    yield from kafka.look(settings)
-    yield from spark.look(settings)
-    yield from databricks.look(workspace(settings))
+    decided = resolve(settings).settings
+    yield from machine.look(decided)
+    yield from store.look(decided, writes=writes)
+    yield from kafka.look(decided)
+    yield from spark.look(decided)
+    yield from databricks.look(workspace(decided))
 
 
 def workspace(settings: Settings) -> Workspace:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from crypto_pipeline.doctor.finding import Finding, fine, idle, tried
 from crypto_pipeline.embedded import jars, java, preflight, services, up_lock
+from crypto_pipeline.setting_values import Secret
 from crypto_pipeline.settings import Settings
 
 
@@ -47,7 +49,9 @@ def _ports(settings: Settings) -> Finding:
         return fine("Ports", "`make up` runs and has its own.")
 
     def free() -> str:
-        table = services.table(settings, java.find())
+        # For the ports alone: neither a token nor keys are there before the first start.
+        alone = replace(settings, spark_token_setting=Secret("none"), lake_root_setting=None)
+        table = services.table(alone, java.find())
         preflight.check_ports(table)
         return f"All {sum(len(service.ports) for service in table)} are free."
 

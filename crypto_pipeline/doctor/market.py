@@ -18,7 +18,10 @@ def look(settings: Settings, *, transport: httpx.BaseTransport | None = None) ->
         yield idle("Market", f"MARKET is {settings.market}: no venue is asked.")
         return
     for name in settings.venues:
-        yield tried(f"Market {name}", lambda at=name: _ping(settings, at, transport))  # type: ignore[misc]
+        found = tried(f"Market {name}", lambda at=name: _ping(settings, at, transport))  # type: ignore[misc]
+        # Undecided, the market is live where a venue answers and simulated where none does.
+        is_wrong = found.verdict == "wrong" and settings.market == "auto"
+        yield idle(found.subject, found.said) if is_wrong else found
 
 
 def _ping(settings: Settings, name: str, transport: httpx.BaseTransport | None) -> str:

@@ -35,11 +35,11 @@ def look(settings: Settings, *, writes: bool) -> Iterator[Finding]:
     except SettingsError as error:
         yield wrong("S3 keys", str(error))
         return
-    who = "AWS_ACCESS_KEY_ID is set" if "AWS_ACCESS_KEY_ID" in keys else "the role of this machine"
+    who = "our keys" if "AWS_ACCESS_KEY_ID" in keys else "the role of this machine"
     bucket, prefix = bucket_and_prefix(settings.lake_root)
     place = _Place(client(settings.store), bucket, prefix, settings.store.endpoint)
     steps: list[tuple[str, Callable[[], str]]] = [
-        (f"S3 bucket, by {who}", place.list),
+        (f"S3 bucket, with {who}", place.list),
         ("S3 region", lambda: place.region(settings.store.region)),
         ("S3 missing objects", place.look_for_nothing),
         ("S3 lease", lambda: _lease(settings)),

@@ -27,5 +27,6 @@ def proxy(_proxy: Proxy) -> Iterator[Proxy]:
     """Harmless until a test says otherwise, and again after it."""
     yield _proxy
     _proxy.decide, _proxy.hides = lambda _: "pass", frozenset()
+    _proxy.review = lambda *_: True
     _proxy.seen.clear()
     _proxy.requests.clear()

@@ -8,8 +8,8 @@ from typing import Any
 
 import boto3
 
-from crypto_pipeline_tests.store.policy import Grant, grants
 from crypto_pipeline_tests.conftest import ROOT
+from crypto_pipeline_tests.store.policy import Grant, grants
 
 TEMPLATE = ROOT / "deploy" / "aws" / "lake.yaml"
 BUCKET = "market-data-of-a-test"
