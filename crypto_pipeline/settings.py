@@ -250,9 +250,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         coingecko_calls_per_minute=whole(
             values, "COINGECKO_CALLS_PER_MINUTE", 25, low=1, high=10_000
         ),
-        coingecko_calls_per_day=setting_values.integer(
-            values, "COINGECKO_CALLS_PER_DAY", 320, low=1, high=1_000_000
-        ),
+        coingecko_calls_per_day=whole(values, "COINGECKO_CALLS_PER_DAY", 320, low=1, high=10**6),
         simulator_seed=setting_values.integer(values, "SIMULATOR_SEED", 7, low=0, high=2**31),
         simulator_speed=number(values, "SIMULATOR_SPEED", 1.0, low=0.01, high=10_000.0),
         recorded_dir=None if recorded is None else Path(recorded).expanduser().absolute(),
