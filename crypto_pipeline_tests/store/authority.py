@@ -59,11 +59,11 @@ class Authority:
 
     def decide(self, request: Request) -> Fault:
         asked = read(request)
-        self.asked.append(asked)
-        return "pass" if self._allows(asked) else "denied"
+        self.asked += asked
+        return "pass" if all(self._allows(one) for one in asked) else "denied"
 
     def review(self, request: Request, status: int) -> bool:
-        asked = read(request)
+        asked = read(request)[0]
         if status != MISSING or asked.action != "s3:GetObject":
             return True
         bucket, _, key = asked.resource.partition("/")
@@ -82,7 +82,7 @@ class Authority:
         return True
 
 
-def read(request: Request) -> Asked:
+def read(request: Request) -> list[Asked]:
     """Raises AssertionError for a request that no client of ours is known to make."""
     place = urlsplit(request.path)
     query = dict(parse_qsl(place.query, keep_blank_values=True))
@@ -91,14 +91,16 @@ def read(request: Request) -> Asked:
     sub = next((name for (_, name) in table if name and name in query), "")
     action = table.get((request.method, sub))
     assert action is not None, f"{request.method} {request.path}"
-    assert "x-amz-copy-source" not in request.headers, request.path
     found = CALLER.search(request.headers.get("authorization", ""))
+    caller = found[1] if found else query.get("X-Amz-Credential", "").split("/")[0]
     context = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
     if "prefix" in query:
         context["s3:prefix"] = query["prefix"]
-    return Asked(
-        caller=found[1] if found else query.get("X-Amz-Credential", "").split("/")[0],
-        action=action,
-        resource=f"arn:aws:s3:::{bucket}" + (f"/{key}" if key else ""),
-        context=context,
-    )
+    wanted = [(action, f"{bucket}/{key}" if key else bucket)]
+    if "x-amz-copy-source" in request.headers:
+        source = unquote(request.headers["x-amz-copy-source"]).lstrip("/").partition("?")[0]
+        wanted.append(("s3:GetObject", source))
+    return [
+        Asked(caller=caller, action=what, resource=f"arn:aws:s3:::{where}", context=context)
+        for what, where in wanted
+    ]

@@ -49,13 +49,15 @@ class Request:
 class Proxy:
     """`decide` may be changed while it runs; `seen` counts what was done to requests.
 
-    `review` sees the status of the store's answer and may still deny it.
+    `review` sees the status of the store's answer and may still deny it; `alter` may change it to
+    one of the same length.
     """
 
     port: int
     upstream: int
     decide: Callable[[Request], Fault] = lambda _: "pass"
     review: Callable[[Request, int], bool] = lambda *_: True
+    alter: Callable[[bytes], bytes] = lambda answer: answer
     hides: frozenset[str] = frozenset()
     seen: Counter[str] = field(default_factory=Counter)
     requests: list[Request] = field(default_factory=list)
@@ -95,7 +97,7 @@ class Proxy:
         if fault == "denied" or not self.review(request, int(answer.split(b" ", 2)[1])):
             answer = DENIED if method == "HEAD" else DENIED + DENIED_BODY
         if fault != "drop":
-            writer.write(answer)
+            writer.write(self.alter(answer))
             await writer.drain()
 
     async def _ask(self, first: str, headers: dict[str, str], body: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,11 +39,12 @@ class World:
     def acting(self, *policies: str, without: Grant | None = None) -> Iterator[None]:
         """The caller has these policies, but for one grant."""
         given = [grant for policy in policies for grant in self.stack.grants(policy)]
+        former = self.authority.given
         self.authority.given = {CALLER: [grant for grant in given if grant != without]}
         try:
             yield
         finally:
-            self.authority.given = {}
+            self.authority.given = former
 
     def keys(self, prefix: str) -> list[str]:
         """Objects that are there now, without the lake's own prefix."""
@@ -58,6 +60,13 @@ class World:
         found = self.admin.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ())
         return [upload["Key"] for upload in found if f"/{prefix}" in upload["Key"]]
 
+    def abort_uploads(self) -> None:
+        """So that one operation does not see what another left."""
+        for upload in self.admin.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ()):
+            self.admin.abort_multipart_upload(
+                Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"]
+            )
+
     @contextmanager
     def parts_fail(self) -> Iterator[None]:
         """The second part of every large upload is refused, so the client gives it up."""
@@ -71,6 +80,16 @@ class World:
             yield
         finally:
             self.proxy.decide = self.authority.decide
+
+    @contextmanager
+    def months_later(self) -> Iterator[None]:
+        """Every object that is listed looks as if it were of last winter."""
+        winter = b"<LastModified>2026-01-01"
+        self.proxy.alter = lambda answer: re.sub(rb"<LastModified>\d{4}-\d\d-\d\d", winter, answer)
+        try:
+            yield
+        finally:
+            self.proxy.alter = lambda answer: answer
 
 
 Operation = Callable[[World], None]
