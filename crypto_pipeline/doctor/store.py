@@ -46,6 +46,8 @@ def look(settings: Settings, *, writes: bool) -> Iterator[Finding]:
     ]
     if writes:
         steps += [(f"S3 {layer}/", lambda at=layer: place.write(at)) for layer in LAYER_DAYS]  # type: ignore[misc]
+        if settings.keeping.raw_vacuum:
+            steps.append(("S3 vacuum of raw", place.delete_of_raw))
         steps.append(("S3 conditional writes", place.write_conditionally))
     for subject, step in steps:
         found = _tried(subject, step, place=place)
@@ -117,6 +119,22 @@ class _Place:
                 "here and the store changes objects: check AWS_ENDPOINT_URL and proxies."
             )
         return "An object was written, read and deleted."
+
+    def delete_of_raw(self) -> str:
+        """To delete what is not there takes the same right, and deletes nothing."""
+        from botocore.exceptions import ClientError
+
+        key = f"{self.prefix}/raw/_doctor/{uuid.uuid4()}".lstrip("/")
+        try:
+            self.client.delete_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in DENIED:
+                raise
+            raise SettingsError(
+                "Data files of raw cannot be deleted here, which deploy/aws means to be so, but "
+                "RAW_VACUUM is yes, so the upkeep would try each day. Set RAW_VACUUM=no."
+            ) from error
+        return "Data files of raw may be deleted."
 
     def write_conditionally(self) -> str:
         """As the lease's numbers are: the second write of one name has to be refused."""

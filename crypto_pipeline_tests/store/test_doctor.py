@@ -18,6 +18,7 @@ from crypto_pipeline_tests.store.authority import Authority
 from crypto_pipeline_tests.store.policy import Grant
 from crypto_pipeline_tests.store.proxy import Proxy
 from crypto_pipeline_tests.store.server import BUCKET, KEYS, Store
+from crypto_pipeline_tests.store.stack import Stack
 
 pytestmark = pytest.mark.integration
 
@@ -63,11 +64,13 @@ def test_a_lake_that_is_well(
         "S3 missing objects",
         "S3 lease",
         *(f"S3 {layer}/" for layer in layers),
+        "S3 vacuum of raw",
         "S3 conditional writes",
     ]
-    puts = [r.path for r in proxy.requests if r.method == "PUT"]
-    deletes = [r.path for r in proxy.requests if r.method == "DELETE"]
-    assert {path.partition("?")[0] for path in puts} == {p.partition("?")[0] for p in deletes}
+    puts = {r.path.partition("?")[0] for r in proxy.requests if r.method == "PUT"}
+    deletes = {r.path.partition("?")[0] for r in proxy.requests if r.method == "DELETE"}
+    assert puts
+    assert puts < deletes
 
 
 def test_who_only_reads_is_not_asked_to_write(
@@ -206,6 +209,24 @@ def test_a_right_that_lacks_is_named(
         (told,) = [line for at, line in found.items() if at.startswith(wanted)]
         assert "deploy/aws/lake.yaml" in told
     assert any(words in line for line in found.values())
+
+
+@pytest.mark.parametrize(("vacuum", "wrong"), [("yes", ["S3 vacuum of raw"]), ("no", [])])
+def test_the_stacks_own_policy_is_enough_without_a_vacuum_of_raw(
+    vacuum: str,
+    wrong: list[str],
+    values: dict[str, str],
+    stack: Stack,
+    make_settings: MakeSettings,
+    proxy: Proxy,
+) -> None:
+    both = [g for p in ("WriteLakePolicy", "HoldLeasePolicy") for g in stack.grants(p)]
+    authority = Authority(given={CALLER: both})
+    proxy.decide, proxy.review = authority.decide, authority.review
+    place = {"LAKE_ROOT": stack.outputs["LakeRoot"], "RAW_VACUUM": vacuum}
+    found = wrongs(make_settings(**{**values, **place}))
+    assert list(found) == wrong
+    assert all("Set RAW_VACUUM=no" in line for line in found.values())
 
 
 def test_the_holder_of_the_lease_is_told(
