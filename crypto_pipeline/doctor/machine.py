@@ -1,4 +1,7 @@
-"""This machine: Java, jars, state folder and disk, ports. As `make up` needs them."""
+"""This machine: Java, jars, state folder and disk, ports. As `make up` needs them.
+
+Where Kafka and Spark run elsewhere, as for a pod, only the folder counts.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ from crypto_pipeline.settings import Settings
 
 
 def look(settings: Settings) -> Iterator[Finding]:
+    if settings.kafka_bootstrap is not None and settings.spark_remote is not None:
+        yield idle("Java, jars and ports", "Kafka and Spark run elsewhere: not needed here.")
+        yield tried("State folder", lambda: _writable(settings))
+        return
     found = tried("Java", _java)
     yield found
     yield _jars(settings)
@@ -42,6 +49,11 @@ def _jars(settings: Settings) -> Finding:
 def _folder(settings: Settings) -> str:
     preflight.check_folder(settings)
     return f"{settings.state_dir} can be written and has room."
+
+
+def _writable(settings: Settings) -> str:
+    preflight.check_writable(settings)
+    return f"{settings.state_dir} can be written."
 
 
 def _ports(settings: Settings) -> Finding:

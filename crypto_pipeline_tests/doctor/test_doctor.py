@@ -94,6 +94,17 @@ def test_one_port_twice(make_settings: MakeSettings) -> None:
     assert "Give one another port" in told
 
 
+def test_where_servers_run_elsewhere_only_the_folder_counts(make_settings: MakeSettings) -> None:
+    with listening() as port:
+        settings = make_settings(
+            KAFKA_BOOTSTRAP_SERVERS="kafka:9093",
+            SPARK_REMOTE="sc://spark:15002",
+            CODE_SERVER_PORT=str(port),
+        )
+        found = {finding.subject: finding.verdict for finding in machine.look(settings)}
+    assert found == {"Java, jars and ports": "idle", "State folder": "ok"}
+
+
 # --- Kafka
 
 
