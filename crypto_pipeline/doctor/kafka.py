@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from crypto_pipeline.doctor.finding import Finding, fine, idle, tried, wrong
 from crypto_pipeline.embedded import up_lock
-from crypto_pipeline.errors import PipelineError
+from crypto_pipeline.errors import BrokerAwayError, PipelineError
 from crypto_pipeline.kafka_settings import ROLES, KafkaRole
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stream.connection import DEFAULT_PORT
@@ -95,10 +97,11 @@ def _roles(settings: Settings) -> tuple[KafkaRole, ...]:
 
 def _role(settings: Settings, lacks: Lacking) -> Finding:
     role, subject = settings.kafka_role, f"Kafka as {settings.kafka_role}"
-    try:
-        absent, missing = lacks(settings)
-    except PipelineError as error:
-        return _refused(subject, role, error, settings)
+    with _overheard() as words:
+        try:
+            absent, missing = lacks(settings)
+        except PipelineError as error:
+            return _refused(subject, role, error, settings, " ".join(words))
     if missing:
         return wrong(
             subject,
@@ -110,16 +113,17 @@ def _role(settings: Settings, lacks: Lacking) -> Finding:
     return fine(subject, "It is let in and may do its work.")
 
 
-def _refused(subject: str, role: KafkaRole, error: PipelineError, settings: Settings) -> Finding:
-    kind = type(error.__cause__).__name__
-    if "Authentication" in kind or "Sasl" in kind:
+def _refused(
+    subject: str, role: KafkaRole, error: PipelineError, settings: Settings, overheard: str
+) -> Finding:
+    if any(word in overheard for word in ("SaslAuthenticationFailed", "UnsupportedSaslMechanism")):
         return wrong(
             subject,
             "The broker refuses its user or password.",
             f"Correct KAFKA_{role.upper()}_USERNAME and KAFKA_{role.upper()}_PASSWORD_FILE, or "
             "KAFKA_USERNAME and KAFKA_PASSWORD_FILE; a user of SCRAM-SHA-512 is asked for.",
         )
-    if settings.kafka.security == "plaintext" and kind != "NoneType":
+    if settings.kafka.security == "plaintext" and isinstance(error, BrokerAwayError):
         return wrong(
             subject,
             "The broker accepts a connection and does not answer on it.",
@@ -127,6 +131,23 @@ def _refused(subject: str, role: KafkaRole, error: PipelineError, settings: Sett
             "log.",
         )
     return tried(subject, lambda: _raise(error))
+
+
+@contextmanager
+def _overheard() -> Iterator[list[str]]:
+    """What the client logs meanwhile: it keeps a refused log-in to itself and says time-out."""
+    words: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: words.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("kafka")
+    propagates = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield words
+    finally:
+        logger.propagate = propagates
+        logger.removeHandler(handler)
 
 
 def _raise(error: PipelineError) -> str:

@@ -42,9 +42,9 @@ def look(settings: Settings, *, writes: bool) -> Iterator[Finding]:
         (f"S3 bucket, with {who}", place.list),
         ("S3 region", lambda: place.region(settings.store.region)),
         ("S3 missing objects", place.look_for_nothing),
-        ("S3 lease", lambda: _lease(settings)),
     ]
     if writes:
+        steps.append(("S3 lease", lambda: _lease(settings)))
         steps += [(f"S3 {layer}/", lambda at=layer: place.write(at)) for layer in LAYER_DAYS]  # type: ignore[misc]
         if settings.keeping.raw_vacuum:
             steps.append(("S3 vacuum of raw", place.delete_of_raw))

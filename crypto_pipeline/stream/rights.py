@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from typing import Any
 
-from kafka.errors import NoError, for_code
+from kafka.errors import NoError, TopicAuthorizationFailedError, for_code
 
 from crypto_pipeline.contract.topic import (
     FORECASTS,
@@ -32,15 +33,17 @@ NEEDED: Mapping[KafkaRole, Mapping[str, frozenset[str]]] = {
 
 
 def rights(settings: Settings, topics: Sequence[str]) -> dict[str, frozenset[str] | None]:
-    """The operations allowed on each topic; None for one that is not there or not shown."""
+    """The operations allowed on each topic; None for one that is not there."""
     with closing(open_admin(settings)) as admin, kafka_errors(settings):
         described = {topic["name"]: topic for topic in admin.describe_topics(list(topics))}
-    return {
-        name: frozenset(described[name]["authorized_operations"] or ())
-        if for_code(described[name]["error_code"]) is NoError
-        else None
-        for name in topics
-    }
+    return {name: _allowed(described[name]) for name in topics}
+
+
+def _allowed(described: Mapping[str, Any]) -> frozenset[str] | None:
+    error = for_code(described["error_code"])
+    if error is TopicAuthorizationFailedError:
+        return frozenset()
+    return frozenset(described["authorized_operations"] or ()) if error is NoError else None
 
 
 def lacking(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import shutil
 from collections import namedtuple
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ from rich.console import Console
 from crypto_pipeline.doctor import command, databricks, kafka, machine, market, spark
 from crypto_pipeline.doctor.databricks import Workspace
 from crypto_pipeline.doctor.finding import Finding, fine, idle, wrong
-from crypto_pipeline.errors import BrokerAwayError, SparkAwayError, StreamError
+from crypto_pipeline.errors import BrokerAwayError, SparkAwayError
 from crypto_pipeline.setting_values import Secret
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.canaries import BESIDE, CANARIES, MARK
@@ -195,13 +196,12 @@ def test_a_port_without_tls(make_settings: MakeSettings) -> None:
     assert "set KAFKA_SECURITY=plaintext" in told
 
 
-class SaslAuthenticationFailedError(Exception):
-    """Named as the client's own."""
+def out_of_reach(*, logging_that: str) -> kafka.Lacking:
+    """As the client fails when it is not let in: it logs why, and says that nobody answers."""
 
-
-def refusing(cause: Exception, error: type[StreamError] = StreamError) -> kafka.Lacking:
     def refuse(settings: Settings) -> Any:
-        raise error(f"Kafka at {settings.kafka_address} refused: {cause}.") from cause
+        logging.getLogger("kafka.net.connection").error("Connection lost: %s", logging_that)
+        raise BrokerAwayError(f"Kafka does not answer at {settings.kafka_address}.")
 
     return refuse
 
@@ -213,7 +213,8 @@ def test_a_password_that_is_wrong(make_settings: MakeSettings) -> None:
             KAFKA_POLLER_USERNAME="poller",
             KAFKA_POLLER_PASSWORD="canary",
         )
-        found = list(kafka.look(settings, lacks=refusing(SaslAuthenticationFailedError())))
+        refused = out_of_reach(logging_that="[Error 58] SaslAuthenticationFailedError: no")
+        found = list(kafka.look(settings, lacks=refused))
     (told,) = [finding.line() for finding in found if finding.subject == "Kafka as poller"]
     assert "The broker refuses its user or password" in told
     assert "Correct KAFKA_POLLER_USERNAME and KAFKA_POLLER_PASSWORD_FILE" in told
@@ -222,7 +223,7 @@ def test_a_password_that_is_wrong(make_settings: MakeSettings) -> None:
 def test_a_broker_that_asks_for_more_than_we_give(make_settings: MakeSettings) -> None:
     with listening() as port:
         settings = make_settings(KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{port}")
-        away = refusing(TimeoutError("no answer"), BrokerAwayError)
+        away = out_of_reach(logging_that="socket disconnected")
         found = [finding.line() for finding in kafka.look(settings, lacks=away)]
     assert "set KAFKA_SECURITY=tls or scram" in found[1]
 

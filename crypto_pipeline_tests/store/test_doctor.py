@@ -229,6 +229,15 @@ def test_the_stacks_own_policy_is_enough_without_a_vacuum_of_raw(
     assert all("Set RAW_VACUUM=no" in line for line in found.values())
 
 
+def test_the_readers_policy_is_enough_to_read(
+    values: dict[str, str], stack: Stack, make_settings: MakeSettings, proxy: Proxy
+) -> None:
+    authority = Authority(given={CALLER: stack.grants("ReadLakePolicy")})
+    proxy.decide, proxy.review = authority.decide, authority.review
+    settings = make_settings(**{**values, "LAKE_ROOT": stack.outputs["LakeRoot"]})
+    assert wrongs(settings, writes=False) == {}
+
+
 def test_the_holder_of_the_lease_is_told(
     values: dict[str, str], make_settings: MakeSettings
 ) -> None:
@@ -238,6 +247,6 @@ def test_the_holder_of_the_lease_is_told(
 
     settings = make_settings(**values)
     lease_store(settings).create(Record(epoch=7, holder=holder("one")))
-    (line,) = [f.line() for f in look(settings, writes=False) if f.subject == "S3 lease"]
+    (line,) = [f.line() for f in look(settings) if f.subject == "S3 lease"]
     assert line.startswith("ok    S3 lease: Number 7")
     assert "process 4711 on one.example" in line
