@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
+import boto3
 import pytest
 
 from crypto_pipeline.doctor import store as subject
@@ -31,6 +32,7 @@ def values(store: Store, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> dict[
     """Settings of a lake of its own behind the proxy, and no other place to find keys in."""
     for name in (*KEYS, "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import boto3
 import pyarrow as pa
 import pytest
 from dagster._core.storage.compute_log_manager import ComputeIOType
@@ -49,6 +50,8 @@ def world(
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
+    # Its default session would keep these keys for other tests.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     authority = Authority()
     proxy.decide, proxy.review = authority.decide, authority.review
     yield World(settings=make_settings(**values), stack=stack, proxy=proxy, authority=authority)
@@ -146,6 +149,8 @@ def test_who_holds_the_lease_has_what_it_takes_and_no_more(world: World) -> None
 
 def test_a_grant_too_many_is_found(world: World) -> None:
     too_many = ["HoldLeasePolicy", "RunOutputPolicy"]
+    with world.acting(*too_many):
+        hold_a_lease(world)
     found = unneeded(world, too_many, {"hold": hold_a_lease})
     assert found == list(world.stack.grants("RunOutputPolicy"))
 

@@ -6,7 +6,7 @@ at the store. For a grant that is taken away only the smallest operation that ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -181,6 +181,16 @@ def suite(spark: SparkSession, layers: tuple[str, ...]) -> Iterator[Operation]:
             yield read(spark, layer)
 
 
+def perform(world: World, operations: Iterable[Operation]) -> None:
+    """All of them, and nothing that was asked for is refused."""
+    world.authority.refused.clear()
+    for operation in operations:
+        try:
+            operation(world)
+        finally:
+            assert world.authority.refused == [], operation.__qualname__
+
+
 def smallest(spark: SparkSession, grant: Grant) -> Operation:
     """The operation that shows what a grant is for."""
     layer = grant.resource.partition("/lake/")[2].partition("/")[0] or "gold"
@@ -210,9 +220,7 @@ def check(world: World, spark: SparkSession, policies: tuple[str, str], *, name:
 @pytest.mark.prove
 def test_the_spark_server_has_what_it_takes_and_no_more(world: World, spark: SparkSession) -> None:
     with world.acting(*SPARK):
-        for operation in suite(spark, LAYERS):
-            operation(world)
-    assert world.authority.refused == []
+        perform(world, suite(spark, LAYERS))
     check(world, spark, SPARK, name="grants-of-the-spark-server")
 
 
@@ -221,10 +229,7 @@ def test_databricks_has_what_it_takes_and_no_more(world: World, spark: SparkSess
     with world.acting(*SPARK):
         append(spark, "raw")(world)
     with world.acting(*DATABRICKS):
-        read(spark, "raw")(world)
-        for operation in suite(spark, WRITTEN_BY_DATABRICKS):
-            operation(world)
-        assert world.authority.refused == []
+        perform(world, [read(spark, "raw"), *suite(spark, WRITTEN_BY_DATABRICKS)])
         assert fails(world, append(spark, "raw"))
     check(world, spark, DATABRICKS, name="grants-of-databricks")
 
