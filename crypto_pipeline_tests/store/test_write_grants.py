@@ -19,6 +19,7 @@ from crypto_pipeline.embedded import jars, spark_on_store
 from crypto_pipeline.embedded.running import services
 from crypto_pipeline.keeping_settings import LAYER_DAYS
 from crypto_pipeline.lake.session import connect, disconnect
+from crypto_pipeline.maintenance.perform import LISTING_TASKS
 from crypto_pipeline.rebuild.run import SIDE
 from crypto_pipeline.setting_values import Secret
 from crypto_pipeline.settings import Settings
@@ -69,6 +70,8 @@ def world(store: Store, stack: Stack, make_settings: Callable[..., Settings]) ->
 def spark(world: World) -> Iterator[SparkSession]:
     session = connect(world.settings, role="tests")
     session.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+    # Else files are listed in 10,000 tasks, however few they are.
+    session.conf.set("spark.sql.sources.parallelPartitionDiscovery.parallelism", LISTING_TASKS)
     yield session
     disconnect(session)
 
@@ -237,12 +240,18 @@ def test_databricks_has_what_it_takes_and_no_more(world: World, spark: SparkSess
 def test_a_data_file_of_raw_stays_whatever_the_server_is_told(
     world: World, spark: SparkSession
 ) -> None:
+    """A vacuum would fail there each day, so the upkeep leaves it out (RAW_VACUUM=no)."""
+
+    def vacuum_raw(world: World) -> None:
+        spark.sql(f"VACUUM delta.`{path(world, 'raw')}` RETAIN 0 HOURS").collect()
+
     with world.acting(*SPARK):
-        append(spark, "raw")(world)
+        for _ in range(2):
+            append(spark, "raw")(world)
         compact(spark, "raw")(world)
         kept = data_files(world, "raw")
-        fails(world, vacuum(spark, "raw"))
-        assert kept <= data_files(world, "raw")
+        assert fails(world, vacuum_raw)
+        assert kept == data_files(world, "raw")
 
 
 def test_doctor_is_let_in_by_the_server(world: World, spark: SparkSession) -> None:
