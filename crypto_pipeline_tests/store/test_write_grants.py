@@ -6,7 +6,7 @@ at the store. For a grant that is taken away only the smallest operation that ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -24,12 +24,12 @@ from crypto_pipeline.rebuild.run import SIDE
 from crypto_pipeline.setting_values import Secret
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.conftest import missing
-from crypto_pipeline_tests.proof import begin
+from crypto_pipeline_tests.proof import Proof, begin, is_full
 from crypto_pipeline_tests.store.authority import Authority
 from crypto_pipeline_tests.store.policy import Grant
 from crypto_pipeline_tests.store.proxy import before
 from crypto_pipeline_tests.store.server import KEYS, Store
-from crypto_pipeline_tests.store.stack import Stack
+from crypto_pipeline_tests.store.stack import PREFIX, Stack
 from crypto_pipeline_tests.store.world import Operation, World, fails
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
 
-LAYERS = (*LAYER_DAYS, SIDE)
 WRITTEN_BY_DATABRICKS = tuple(layer for layer in LAYER_DAYS if layer != "raw")
 # The process around the server renews its lease all the while.
 SPARK = ("WriteLakePolicy", "HoldLeasePolicy")
@@ -170,15 +169,15 @@ def give_up(spark: SparkSession, layer: str) -> Operation:
     return run
 
 
-def suite(spark: SparkSession, layers: tuple[str, ...]) -> Iterator[Operation]:
-    """Everything that a writer does: a little of all on each layer, upkeep where it differs."""
+def suite(spark: SparkSession, layers: Sequence[str]) -> Iterator[Operation]:
+    """Everything that a writer does; a side place has no upkeep."""
     for layer in layers:
         yield create(spark, layer)
         yield append(spark, layer)
         yield give_up(spark, layer)
         if layer not in ("raw", SIDE):
             yield vacuum(spark, layer)
-        if layer in ("raw", "gold"):
+        if layer != SIDE:
             yield compact(spark, layer)
             yield clean_log(spark, layer)
             yield read(spark, layer)
@@ -194,9 +193,14 @@ def perform(world: World, operations: Iterable[Operation]) -> None:
             assert world.authority.refused == [], operation.__qualname__
 
 
-def smallest(spark: SparkSession, grant: Grant) -> Operation:
+def layer_of(grant: Grant) -> str:
+    """The layer of a grant; empty for one on the bucket."""
+    return grant.resource.partition(f"/{PREFIX}/")[2].partition("/")[0]
+
+
+def smallest(spark: SparkSession, grant: Grant, layers: Sequence[str]) -> Operation:
     """The operation that shows what a grant is for."""
-    layer = grant.resource.partition("/lake/")[2].partition("/")[0] or "gold"
+    layer = layer_of(grant) or layers[0]
     if grant.action == "s3:AbortMultipartUpload":
         return give_up(spark, layer)
     if grant.action == "s3:DeleteObject":
@@ -206,35 +210,55 @@ def smallest(spark: SparkSession, grant: Grant) -> Operation:
     return create(spark, layer)
 
 
-def check(world: World, spark: SparkSession, policies: tuple[str, str], *, name: str) -> None:
-    """Every grant was used by the suite; without one of a sample its operation fails."""
-    given = world.stack.grants(policies[0])
+def check(
+    world: World,
+    spark: SparkSession,
+    policies: tuple[str, str],
+    layers: Sequence[str],
+    proof: Proof,
+) -> None:
+    """Every grant on these layers was used; without one of a sample its operation fails."""
+    every = world.stack.grants(policies[0])
+    given = [grant for grant in every if layer_of(grant) in ("", *layers)]
     assert [grant for grant in given if grant not in world.authority.used] == []
-    proof = begin(name, reduced=5, full=len(given), also=("deploy/aws",))
-    sample = list(given) if proof.count == len(given) else proof.random().sample(given, proof.count)
-    for grant in sample:
+    for grant in proof.random().sample(given, min(proof.count, len(given))):
         with world.acting(*policies, without=grant):
-            assert fails(world, smallest(spark, grant)), grant
+            assert fails(world, smallest(spark, grant, layers)), grant
         with world.acting(*policies):
-            assert not fails(world, smallest(spark, grant)), grant
-    proof.record(grants=len(given), policy=policies[0])
+            assert not fails(world, smallest(spark, grant, layers)), grant
+    proof.record(grants=len(given), policy=policies[0], layers=list(layers))
+
+
+def begun(name: str) -> Proof:
+    """All grants and layers in full, else some."""
+    return begin(name, reduced=4, full=100, also=("deploy/aws",))
+
+
+def some(proof: Proof, layers: Sequence[str]) -> tuple[str, ...]:
+    return tuple(layers) if is_full() else (proof.random().choice(list(layers)),)
 
 
 @pytest.mark.prove
 def test_the_spark_server_has_what_it_takes_and_no_more(world: World, spark: SparkSession) -> None:
+    proof = begun("grants-of-the-spark-server")
+    layers = ("raw", *some(proof, WRITTEN_BY_DATABRICKS), SIDE)
+    world.authority.used.clear()
     with world.acting(*SPARK):
-        perform(world, suite(spark, LAYERS))
-    check(world, spark, SPARK, name="grants-of-the-spark-server")
+        perform(world, suite(spark, layers))
+    check(world, spark, SPARK, layers, proof)
 
 
 @pytest.mark.prove
 def test_databricks_has_what_it_takes_and_no_more(world: World, spark: SparkSession) -> None:
+    proof = begun("grants-of-databricks")
+    layers = some(proof, WRITTEN_BY_DATABRICKS)
     with world.acting(*SPARK):
         append(spark, "raw")(world)
+    world.authority.used.clear()
     with world.acting(*DATABRICKS):
-        perform(world, [read(spark, "raw"), *suite(spark, WRITTEN_BY_DATABRICKS)])
+        perform(world, [read(spark, "raw"), *suite(spark, layers)])
         assert fails(world, append(spark, "raw"))
-    check(world, spark, DATABRICKS, name="grants-of-databricks")
+    check(world, spark, DATABRICKS, (*layers, "raw"), proof)
 
 
 def test_a_data_file_of_raw_stays_whatever_the_server_is_told(
