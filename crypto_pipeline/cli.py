@@ -128,10 +128,7 @@ def release(traceback: bool, source: str | None) -> None:
     """Let a source that was held back into gold again; without one, list those that are held."""
     from crypto_pipeline.replay.command import release_command
 
-    _exit_with(
-        lambda settings, console: release_command(settings, console, source=source),
-        traceback=traceback,
-    )
+    _exit_with(lambda found, out: release_command(found, out, source=source), traceback=traceback)
 
 
 @cli.command()
@@ -184,6 +181,18 @@ def status(traceback: bool) -> None:
     from crypto_pipeline.status import print_status
 
     _exit_with(print_status, traceback=traceback)
+
+
+@cli.command()
+@click.option(
+    "--reader", is_flag=True, help="Try in the bucket only what a process that reads needs."
+)
+@click.pass_obj
+def doctor(traceback: bool, reader: bool) -> None:
+    """Look at everything outside: keys, bucket, Kafka, Spark, ports; say what to do."""
+    from crypto_pipeline.doctor.command import doctor as examine
+
+    _exit_with(lambda found, out: examine(found, out, writes=not reader), traceback=traceback)
 
 
 @cli.command()

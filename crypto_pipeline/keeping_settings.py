@@ -14,15 +14,21 @@ DAGSTER_DAYS = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeping:
-    """Days that things are kept, by layer, and Dagster's own; seconds of a bite."""
+    """Days that things are kept, by layer, and Dagster's own; seconds of a bite.
+
+    Without `raw_vacuum` data files of raw stay for ever, as in a bucket where nobody may delete
+    them (docs/aws.md).
+    """
 
     layer_days: Mapping[str, int]
+    raw_vacuum: bool
     dagster_days: int
     bite_seconds: float
 
     def environment(self) -> dict[str, str]:
         return {
             **{f"{layer.upper()}_RETENTION_DAYS": str(n) for layer, n in self.layer_days.items()},
+            "RAW_VACUUM": "yes" if self.raw_vacuum else "no",
             "DAGSTER_RETENTION_DAYS": str(self.dagster_days),
             "MAINTENANCE_BITE_SECONDS": str(self.bite_seconds),
         }
@@ -36,6 +42,7 @@ def keeping(values: Mapping[str, str]) -> Keeping:
             )
             for layer, days in LAYER_DAYS.items()
         },
+        raw_vacuum=setting_values.choice(values, "RAW_VACUUM", "yes", ("yes", "no")) == "yes",
         dagster_days=setting_values.integer(
             values, "DAGSTER_RETENTION_DAYS", DAGSTER_DAYS, low=1, high=3650
         ),

@@ -89,6 +89,7 @@ class Settings:
     spool_limit_mb: int
     rejection_limits: Limits
     store: StoreSettings
+    databricks_host: str | None
     databricks_token: Secret | None
     kafka: KafkaSettings
     keeping: Keeping
@@ -222,7 +223,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
     state_dir = Path(values.get("STATE_DIR", ".crypto-pipeline")).expanduser().absolute()
     recorded = values.get("RECORDED_DIR")
     properties = values.get("SPARK_PROPERTIES_FILE")
-    number, url = setting_values.number, setting_values.url
+    number, url, whole = setting_values.number, setting_values.url, setting_values.integer
     pace = partial(number, low=0.01, high=1000.0)
     plan = setting_values.choice(values, "COINGECKO_PLAN", "demo", get_args(CoinGeckoPlan))
     return Settings(
@@ -246,12 +247,10 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         ),
         kraken_requests_per_second=pace(values, "KRAKEN_REQUESTS_PER_SECOND", 0.9),
         coinbase_requests_per_second=pace(values, "COINBASE_REQUESTS_PER_SECOND", 8.0),
-        coingecko_calls_per_minute=setting_values.integer(
+        coingecko_calls_per_minute=whole(
             values, "COINGECKO_CALLS_PER_MINUTE", 25, low=1, high=10_000
         ),
-        coingecko_calls_per_day=setting_values.integer(
-            values, "COINGECKO_CALLS_PER_DAY", 320, low=1, high=1_000_000
-        ),
+        coingecko_calls_per_day=whole(values, "COINGECKO_CALLS_PER_DAY", 320, low=1, high=10**6),
         simulator_seed=setting_values.integer(values, "SIMULATOR_SEED", 7, low=0, high=2**31),
         simulator_speed=number(values, "SIMULATOR_SPEED", 1.0, low=0.01, high=10_000.0),
         recorded_dir=None if recorded is None else Path(recorded).expanduser().absolute(),
@@ -275,6 +274,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         spool_limit_mb=setting_values.integer(values, "SPOOL_LIMIT_MB", 512, low=1, high=1_000_000),
         rejection_limits=setting_values.rejection_limits(values),
         store=store_settings.load(values),
+        databricks_host=values.get("DATABRICKS_HOST"),
         databricks_token=setting_values.secret(values, "DATABRICKS_TOKEN"),
         kafka=kafka_settings.load(values),
         keeping=keeping(values),

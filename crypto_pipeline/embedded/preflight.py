@@ -17,6 +17,17 @@ FREE_GB = 3
 
 def check_folder(settings: Settings) -> None:
     """The state folder can be made and written, and its disk has room."""
+    check_writable(settings)
+    free = shutil.disk_usage(settings.state_dir).free / 1e9
+    if free < FREE_GB:
+        raise MachineError(
+            f"The disk of {settings.state_dir} has {free:.1f} GB free and the stack needs "
+            f"{FREE_GB} GB. Free some, or set STATE_DIR to a folder on another disk."
+        )
+
+
+def check_writable(settings: Settings) -> None:
+    """The state folder can be made, by us alone, and written."""
     try:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         settings.state_dir.chmod(0o700)
@@ -29,12 +40,6 @@ def check_folder(settings: Settings) -> None:
             f"Cannot write to the state folder {settings.state_dir}: {reason}. "
             "Make it writable, or set STATE_DIR to another folder."
         ) from error
-    free = shutil.disk_usage(settings.state_dir).free / 1e9
-    if free < FREE_GB:
-        raise MachineError(
-            f"The disk of {settings.state_dir} has {free:.1f} GB free and the stack needs "
-            f"{FREE_GB} GB. Free some, or set STATE_DIR to a folder on another disk."
-        )
 
 
 def check_ports(services: Iterable[Service]) -> None:

@@ -20,6 +20,8 @@ def configuration(settings: Settings) -> dict[str, str]:
         "endpoint.region": store.region,
         # The default stream reads ahead for large scans; our files are a minute's rows.
         "input.stream.type": "classic",
+        # A new folder is made without a look at those above it, which no role may read.
+        "performance.flags": "mkdir",
         # Uploads are staged on disk; beside Spark's own scratch they go when it is cleared.
         "buffer.dir": str(settings.state_dir / "spark-local" / "s3a"),
         **_endpoint(store),

@@ -81,7 +81,9 @@ def open_upkeep(settings: Settings, lake: Lake, *, is_wanted: Callable[[], bool]
 
 
 def limits_of(settings: Settings) -> Limits:
-    return Limits(days=settings.keeping.layer_days, log_days=LOG_DAYS)
+    keeping = settings.keeping
+    kept = frozenset() if keeping.raw_vacuum else frozenset({"raw"})
+    return Limits(days=keeping.layer_days, not_vacuumed=kept, log_days=LOG_DAYS)
 
 
 def works_due(settings: Settings) -> tuple[Work, ...]:

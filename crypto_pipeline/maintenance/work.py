@@ -27,9 +27,13 @@ LOG_SLACK_DAYS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What is kept: days a layer (0 is for ever), days of log, live files a date."""
+    """What is kept: days a layer (0 is for ever), days of log, live files a date.
+
+    Of a layer that is not vacuumed no file is deleted but of its log.
+    """
 
     days: Mapping[str, int] = field(default_factory=dict)
+    not_vacuumed: frozenset[str] = frozenset()
     log_days: int = 7
     current_files_due: int = CURRENT_FILES_DUE
     past_files: int = PAST_FILES
@@ -59,7 +63,7 @@ def due(tables: Sequence[TableFiles], *, now: datetime, limits: Limits) -> tuple
         *(w for files in tables for w in recommits(files, now=now)),
         *(w for files in tables for w in compactions(files, today=now.date(), limits=limits)),
         *(w for f in tables for w in removals(f, today=now.date(), limits=limits, read=read)),
-        *(w for files in tables for w in vacuums(files, today=now.date())),
+        *(w for files in tables for w in vacuums(files, today=now.date(), limits=limits)),
     )
 
 
@@ -104,8 +108,10 @@ def removals(
         yield Work(kind="retain", files=files, predicate=f"date IN ({listed})", live_files=count)
 
 
-def vacuums(files: TableFiles, *, today: date) -> Iterator[Work]:
+def vacuums(files: TableFiles, *, today: date, limits: Limits) -> Iterator[Work]:
     """Once a day, and of a table made today not at all: it has nothing dead that is old enough."""
+    if files.table.layer in limits.not_vacuumed:
+        return
     oldest = files.log.oldest_at
     last = files.vacuumed_on or (None if oldest is None else oldest.date())
     if last is not None and last < today:

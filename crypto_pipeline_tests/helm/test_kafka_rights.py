@@ -32,6 +32,7 @@ from kafka.errors import KafkaError
 
 from crypto_pipeline.contract import topic
 from crypto_pipeline.contract.topic import TOPICS
+from crypto_pipeline.doctor.kafka import look as doctor_of_kafka
 from crypto_pipeline.embedded import jars
 from crypto_pipeline.embedded import spark_server as laptop_spark
 from crypto_pipeline.errors import PipelineError, StreamError
@@ -290,6 +291,29 @@ def test_spark_reads_the_topics_as_the_lake_and_nobody_sees_the_password(
         assert "canary" not in str(dict(pipeline.lake.spark.conf.getAll))
     commits = (Path(settings.lake_root) / "raw/records/_delta_log").glob("*.json")
     assert "canary" not in "".join(commit.read_text() for commit in commits)
+
+
+def said(settings: Settings, role: KafkaRole) -> str:
+    """What doctor says of a role, or of what stops all of them."""
+    lines = [finding.line() for finding in doctor_of_kafka(settings)]
+    return next((line for line in lines if f"Kafka as {role}:" in line), lines[0])
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_doctor_finds_each_user_well(secured: SecuredBroker, role: KafkaRole) -> None:
+    assert said(secured.clients, role).startswith("ok")
+
+
+def test_doctor_names_a_wrong_password_and_a_user_with_too_little(secured: SecuredBroker) -> None:
+    clients = secured.clients
+    wrong = KafkaLogin(username="poller", given=Secret("canary-wrong-password"))
+    logins = {"poller": wrong, "lake": clients.kafka.logins["sensor"]}
+    settings = replace(clients, kafka=replace(clients.kafka, logins=logins))
+    refused, little = said(settings, "poller"), said(settings, "lake")
+    assert "Correct KAFKA_POLLER_USERNAME and KAFKA_POLLER_PASSWORD_FILE" in refused
+    assert "canary" not in refused + little
+    assert "kafka-users.yaml" in little
+    assert "READ on market.polls" in little
 
 
 def test_a_right_too_little_stops_the_job(secured: SecuredBroker) -> None:

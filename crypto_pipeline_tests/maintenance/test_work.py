@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -14,11 +14,12 @@ from crypto_pipeline.gold.schema import CANDLES_1M, MARKET_SUMMARY
 from crypto_pipeline.lake.log import CommitRecord
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.maintenance.bite import Bite
-from crypto_pipeline.maintenance.lake_upkeep import counted
+from crypto_pipeline.maintenance.lake_upkeep import counted, limits_of
 from crypto_pipeline.maintenance.perform import Done
 from crypto_pipeline.maintenance.table_files import LogFolder, Partition, TableFiles
 from crypto_pipeline.maintenance.work import Limits, Work, due
 from crypto_pipeline.raw.schema import RECORDS
+from crypto_pipeline.settings import Settings
 from crypto_pipeline.silver.schema import TICKS as SILVER_TICKS
 
 NOW = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)
@@ -132,6 +133,19 @@ def test_a_stage_that_never_ran_has_read_nothing() -> None:
 def test_vacuum_is_once_a_day() -> None:
     assert kinds(table(CANDLES_1M, vacuumed=TODAY - DAY)) == [("vacuum", "")]
     assert kinds(table(CANDLES_1M)) == []
+
+
+def test_a_layer_whose_files_nobody_may_delete_is_not_vacuumed() -> None:
+    tables = [table(of, vacuumed=TODAY - DAY) for of in (RECORDS, CANDLES_1M)]
+    found = due(tables, now=NOW, limits=Limits(not_vacuumed=frozenset({"raw"})))
+    assert [work.files.table for work in found] == [CANDLES_1M]
+
+
+@pytest.mark.parametrize(("said", "layers"), [("yes", set()), ("no", {"raw"})])
+def test_raw_is_vacuumed_unless_a_setting_says_no(
+    said: str, layers: set[str], make_settings: Callable[..., Settings]
+) -> None:
+    assert limits_of(make_settings(RAW_VACUUM=said)).not_vacuumed == layers
 
 
 def test_a_table_made_today_has_nothing_to_vacuum() -> None:

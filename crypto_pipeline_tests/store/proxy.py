@@ -1,4 +1,4 @@
-"""A proxy before the store that harms requests: drops an answer, says 503, answers slowly.
+"""A proxy before the store that harms requests: drops an answer, says 503 or 403, answers slowly.
 
 It speaks as much HTTP/1.1 as S3 clients do: one request a connection, bodies with a length.
 """
@@ -16,12 +16,17 @@ from typing import Literal
 from crypto_pipeline_tests.conftest import free_port
 
 # drop: the store carries the request out, the client never learns it.
-Fault = Literal["pass", "drop", "unavailable", "slow"]
+Fault = Literal["pass", "drop", "unavailable", "slow", "denied"]
 SLOW_SECONDS = 2.0
 UNAVAILABLE = (
     b"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: 87\r\n"
     b"Connection: close\r\n\r\n<Error><Code>SlowDown</Code>"
     b"<Message>Please reduce your request rate.</Message></Error>"
+)
+DENIED_BODY = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+DENIED = (
+    b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n"
+    b"Connection: close\r\n\r\n" % len(DENIED_BODY)
 )
 
 
@@ -32,6 +37,7 @@ class Request:
     method: str
     path: str
     headers: dict[str, str]
+    body: bytes = b""
 
     @property
     def is_log_entry(self) -> bool:
@@ -41,11 +47,17 @@ class Request:
 
 @dataclass
 class Proxy:
-    """`decide` may be changed while it runs; `seen` counts what was done to requests."""
+    """`decide` may be changed while it runs; `seen` counts what was done to requests.
+
+    `review` sees the status of the store's answer and may still deny it; `alter` may change it to
+    one of the same length.
+    """
 
     port: int
     upstream: int
     decide: Callable[[Request], Fault] = lambda _: "pass"
+    review: Callable[[Request, int], bool] = lambda *_: True
+    alter: Callable[[bytes], bytes] = lambda answer: answer
     hides: frozenset[str] = frozenset()
     seen: Counter[str] = field(default_factory=Counter)
     requests: list[Request] = field(default_factory=list)
@@ -71,7 +83,7 @@ class Proxy:
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             await writer.drain()
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        request = Request(method=method, path=path, headers=headers)
+        request = Request(method=method, path=path, headers=headers, body=body)
         fault = self.decide(request)
         self.requests.append(request)
         self.seen[fault] += 1
@@ -81,9 +93,11 @@ class Proxy:
             return
         if fault == "slow":
             await asyncio.sleep(SLOW_SECONDS)
-        answer = await self._ask(head[0], headers, body)
+        answer = b"" if fault == "denied" else await self._ask(head[0], headers, body)
+        if fault == "denied" or not self.review(request, int(answer.split(b" ", 2)[1])):
+            answer = DENIED if method == "HEAD" else DENIED + DENIED_BODY
         if fault != "drop":
-            writer.write(answer)
+            writer.write(self.alter(answer))
             await writer.drain()
 
     async def _ask(self, first: str, headers: dict[str, str], body: bytes) -> bytes:

@@ -59,6 +59,8 @@
 - name: {{ upper $layer }}_RETENTION_DAYS
   value: {{ get $.Values.retention (printf "%sDays" $layer) | int64 | quote }}
 {{- end }}
+- name: RAW_VACUUM
+  value: {{ ternary "yes" "no" .rawVacuum | quote }}
 {{- end }}
 {{- end -}}
 
