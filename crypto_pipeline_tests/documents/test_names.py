@@ -16,6 +16,8 @@ from crypto_pipeline_tests.documents import run_by, shell
 from crypto_pipeline_tests.helm.rendering import golden
 from crypto_pipeline_tests.images.dockerfile import stages
 from crypto_pipeline_tests.images.test_compose import services
+from crypto_pipeline_tests.store.stack import TEMPLATE
+from crypto_pipeline_tests.store.test_stack import Tagged
 
 COMMANDS = sorted({c.text for c in [*shell.commands(), *shell.mentioned()]})
 CLUSTER_OF_STRIMZI = "crypto-cluster"
@@ -107,6 +109,16 @@ def test_a_helm_lines_files_are_there(text: str) -> None:
         assert (ROOT / words[3] / "Chart.yaml").is_file()
 
 
+@pytest.mark.parametrize("text", of("aws"))
+def test_what_an_aws_line_names_is_in_the_template(text: str) -> None:
+    words = shlex.split(text)
+    for option, value in pairwise(words):
+        if option == "--template-file":
+            assert (ROOT / value).is_file(), value
+    given = [word.partition("=")[0] for word in words if re.match(r"[A-Z]\w+=", word)]
+    assert set(given) <= set(yaml.load(TEMPLATE.read_text(), Tagged)["Parameters"])
+
+
 def is_value(path: list[str]) -> bool:
     inner: Any = yaml.safe_load((ROOT / "helm" / "crypto-pipeline" / "values.yaml").read_text())
     for part in path:
@@ -123,5 +135,7 @@ def test_a_value_that_is_not_the_charts_is_found() -> None:
 
 def test_what_is_not_run_is_another_program_than_ours() -> None:
     for begin, held in run_by.HELD.items():
-        assert re.match(r"docker|kubectl|helm (repo add|install|uninstall) strimzi", begin), begin
+        assert re.match(
+            r"aws cloudformation|docker|kubectl|helm (repo add|install|uninstall) strimzi", begin
+        ), begin
         assert held.why
