@@ -1,0 +1,70 @@
+"""A writer's session: what a killed client left running is stopped before its successor reads."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from crypto_pipeline.lake.session import connect, disconnect
+from crypto_pipeline.settings import Settings
+
+pytestmark = [pytest.mark.spark, pytest.mark.integration]
+
+SLEEP_SECONDS = 8
+ROLE = "killed-writer"
+# Two rows in two tasks: the first file shows that the write is under way, the second row sleeps.
+CLIENT = f"""
+import sys
+from crypto_pipeline import settings
+from crypto_pipeline.lake.session import connect
+spark = connect(settings.load(), role={ROLE!r})
+rows = spark.sql(
+    "SELECT /*+ REPARTITION(2) */ id, CASE WHEN id > 0 THEN "
+    "java_method('java.lang.Thread', 'getName') END AS name FROM range(0, 1, 1, 1)"
+)
+rows.write.format("delta").save(sys.argv[1])
+slow = spark.range(0, 2, 1, 2).selectExpr(
+    "id", "reflect('java.util.concurrent.locks.LockSupport', 'parkNanos', "
+    "CASE WHEN id = 1 THEN {SLEEP_SECONDS}000000000L ELSE 0L END) AS name"
+)
+print("writing", flush=True)
+slow.write.format("delta").mode("append").save(sys.argv[1])
+"""
+
+
+def test_a_killed_clients_write_is_stopped_and_never_commits(
+    servers: Settings, tmp_path: Path
+) -> None:
+    table = tmp_path / "table"
+    client = subprocess.Popen(
+        [sys.executable, "-c", CLIENT, str(table)],
+        env={**__import__("os").environ, **servers.environment()},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert client.stdout is not None
+    assert client.stdout.readline() == "writing\n"
+    files = len(list(table.glob("*.parquet")))
+    until = time.monotonic() + 60
+    while len(list(table.glob("*.parquet"))) == files:
+        assert client.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    begun = time.monotonic()
+    client.send_signal(signal.SIGKILL)
+    client.wait()
+    successor = connect(servers, role=ROLE)
+    try:
+        # The server would go on alone: nothing but the interruption keeps the row out.
+        while time.monotonic() < begun + SLEEP_SECONDS + 3:
+            assert DeltaTable(str(table)).version() == 0
+            time.sleep(0.2)
+        assert successor.range(3).count() == 3
+    finally:
+        disconnect(successor)
