@@ -1,6 +1,6 @@
 """`python -m crypto_pipeline_tests.crash.kills`: kill everything everywhere, then count.
 
-    --seams all|kinds    every seam with every victim, or each kind once
+    --seams all|kinds    every seam with every victim, or each moment and each victim once
     --random N           and N kills at random moments
     --sitting MINUTES    stop after so long; the next call goes on where this one was
     --state FILE         where what was done is kept
@@ -27,7 +27,7 @@ from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import STAGES
 from crypto_pipeline_tests.conftest import free_port
 from crypto_pipeline_tests.crash.killed_stack import KilledStack, killed_stack
-from crypto_pipeline_tests.crash.seams import MOMENTS, SEAMS, VICTIMS, Moment, Seam, Victim
+from crypto_pipeline_tests.crash.seams import MOMENTS, SEAMS, VICTIMS, Seam, Victim
 from crypto_pipeline_tests.proof import code_version
 
 CHUNK = 10
@@ -89,19 +89,20 @@ def every_seam() -> list[Kill]:
 
 
 def each_kind(dice: random.Random) -> list[Kill]:
-    """Each moment with each victim once, at tables of the dice's choice, in the order of the data.
+    """Each moment once and each victim once, at tables of the dice's choice, in order of the data.
 
     The broker is killed where its records are read; elsewhere a run does not need it.
     """
-    kinds: list[tuple[Victim, Moment]] = [(v, m) for v in VICTIMS for m in MOMENTS]
+    victims = list(VICTIMS)
+    dice.shuffle(victims)
     tables = [stage.outputs for stage in STAGES]
     kills = []
-    for victim, moment in kinds:
+    for victim, moment in zip(victims, MOMENTS, strict=True):
         at = 0 if victim == "broker" else dice.randrange(len(tables))
         table = dice.choice(tables[at])
         seam = next(s for s in SEAMS if s.table == table.key and s.moment == moment)
         kills.append(Kill(victim=victim, seam=seam))
-    return sorted(kills, key=lambda kill: (kill.victim, SEAMS.index(kill.seam or SEAMS[0])))
+    return sorted(kills, key=lambda kill: SEAMS.index(kill.seam or SEAMS[0]))
 
 
 def at_random(count: int, dice: random.Random) -> list[Kill]:
