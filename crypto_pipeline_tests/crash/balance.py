@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,14 +10,13 @@ from typing import Any
 from deltalake import DeltaTable
 from kafka import TopicPartition
 
+from crypto_pipeline.lake.opening import storage_options
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import BRONZE
 from crypto_pipeline.stream.connection import open_consumer
 from crypto_pipeline_tests.topics import NAMES
 
 Place = tuple[str, int, int, int]
-# Doubles of two computations of one value may differ in their last bits.
-RELATIVE = 1e-9
 COORDINATES = ("topic", "epoch", "partition", "offset")
 
 
@@ -40,23 +38,27 @@ def compare(layer: str, found: Counter[Any], expected: Counter[Any], into: Balan
     into.doubled[layer] = sum((found - expected).values())
 
 
-def balance(settings: Settings, facts: set[str], recomputed_root: str) -> Balance:
-    """Raw against the topics, bronze against raw, silver against the facts, gold against itself."""
-    root = settings.lake_root
+def balance(settings: Settings, facts: set[str]) -> Balance:
+    """Raw against the topics, bronze against raw, silver against the facts that were sent.
+
+    Gold has a row a symbol and minute, predictions each id once; their values are the audit's.
+    """
     topics = records_on_topics(settings)
     result = Balance(lost={}, doubled={}, records=sum(topics.values()))
-    raw = places(root, "raw/records")
+    raw = once(settings, "raw/records", *COORDINATES)
     compare("raw", raw, topics, result)
-    bronze = sum((places(root, table.key) for table in BRONZE.outputs), Counter())
+    bronze = sum((once(settings, t.key, *COORDINATES) for t in BRONZE.outputs), Counter())
     compare("bronze", bronze, raw, result)
-    ids = Counter(
-        row["id"] for key in ("silver/ticks", "silver/candles") for row in rows(root, key)
-    )
-    compare("silver", ids, Counter(facts), result)
-    for key in ("gold/candles_1m", "gold/volatility", "gold/market_summary"):
-        compare(key, values(root, key), values(recomputed_root, key), result)
-    forecasts = Counter(row["id"] for row in rows(root, "predictions/forecasts"))
-    compare("predictions", forecasts, Counter(set(forecasts)), result)
+    silver = once(settings, "silver/ticks", "id") + once(settings, "silver/candles", "id")
+    compare("silver", silver, Counter((fact,) for fact in facts), result)
+    for key, names in (
+        ("gold/candles_1m", ("source", "symbol", "minute_at")),
+        ("gold/volatility", ("source", "symbol", "minute_at")),
+        ("gold/market_summary", ("source", "symbol")),
+        ("predictions/forecasts", ("id",)),
+    ):
+        found = once(settings, key, *names)
+        compare(key, found, Counter(set(found)), result)
     return result
 
 
@@ -78,26 +80,9 @@ def records_on_topics(settings: Settings) -> Counter[Place]:
     return found
 
 
-def rows(root: str, key: str) -> list[dict[str, Any]]:
-    return list(DeltaTable(f"{root}/{key}").to_pyarrow_table().to_pylist())
-
-
-def places(root: str, key: str) -> Counter[Place]:
-    table = DeltaTable(f"{root}/{key}").to_pyarrow_table(columns=list(COORDINATES))
-    return Counter(tuple(row[name] for name in COORDINATES) for row in table.to_pylist())
-
-
-def values(root: str, key: str) -> Counter[Any]:
-    """Rows without their batch; doubles to nine significant digits."""
-    return Counter(
-        tuple((name, rounded(row[name])) for name in sorted(row) if name != "batch")
-        for row in rows(root, key)
-    )
-
-
-def rounded(value: object) -> object:
-    if not isinstance(value, float):
-        return value
-    if value == 0 or not math.isfinite(value):
-        return repr(value)
-    return f"{value:.9g}"
+def once(settings: Settings, key: str, *columns: str) -> Counter[Any]:
+    """How often each value of the columns is in the table, wherever the lake is."""
+    options = storage_options(settings.store) if settings.is_lake_in_store else None
+    table = DeltaTable(f"{settings.lake_root}/{key}", storage_options=options)
+    rows = table.to_pyarrow_table(columns=list(columns)).to_pylist()
+    return Counter(tuple(row[name] for name in columns) for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -28,6 +29,20 @@ class Seam:
         return f"{self.table} {self.moment}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """One kill: at a seam, or so many seconds after a run began."""
+
+    victim: Victim
+    seam: Seam | None = None
+    after: float = 0.0
+
+    @property
+    def name(self) -> str:
+        where = self.seam.name if self.seam else f"after {self.after:.3f} s"
+        return f"{self.victim} {where}"
+
+
 # In the order in which a run comes to them: sides, then the primary.
 SEAMS: tuple[Seam, ...] = tuple(
     Seam(stage=stage.name, table=table.key, moment=moment)
@@ -35,3 +50,34 @@ SEAMS: tuple[Seam, ...] = tuple(
     for table in stage.outputs
     for moment in MOMENTS
 )
+# A warm cycle of the feed's minute takes about this long on two quiet cores.
+CYCLE_SECONDS = 12.0
+
+
+def every_seam() -> list[Kill]:
+    """All seams of one victim in the order of the data: one minute passes many of them."""
+    return [Kill(victim=victim, seam=seam) for victim in VICTIMS for seam in SEAMS]
+
+
+def each_kind(dice: random.Random) -> list[Kill]:
+    """Each moment once and each victim once, at tables of the dice's choice, in order of the data.
+
+    The broker is killed where its records are read; elsewhere a run does not need it.
+    """
+    victims = list(VICTIMS)
+    dice.shuffle(victims)
+    tables = [stage.outputs for stage in STAGES]
+    kills = []
+    for victim, moment in zip(victims, MOMENTS, strict=True):
+        at = 0 if victim == "broker" else dice.randrange(len(tables))
+        table = dice.choice(tables[at])
+        seam = next(s for s in SEAMS if s.table == table.key and s.moment == moment)
+        kills.append(Kill(victim=victim, seam=seam))
+    return sorted(kills, key=lambda kill: SEAMS.index(kill.seam or SEAMS[0]))
+
+
+def at_random(count: int, dice: random.Random) -> list[Kill]:
+    return [
+        Kill(victim=VICTIMS[number % 3], after=dice.uniform(0.0, CYCLE_SECONDS))
+        for number in range(count)
+    ]

@@ -17,14 +17,17 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline import stage_commit
+from crypto_pipeline.audit.command import difference_grid
+from crypto_pipeline.audit.run import audit
 from crypto_pipeline.lake.commit import Write, commit
 from crypto_pipeline.lake.log import CommitRecord
-from crypto_pipeline.pipeline import open_pipeline
-from crypto_pipeline.stages import CANDLES, STAGES, SUMMARY, VOLATILITY
-
-RECOMPUTED = (CANDLES, VOLATILITY, SUMMARY)
+from crypto_pipeline.pipeline import open_pipeline, reading_lake
+from crypto_pipeline.settings import Settings
+from crypto_pipeline.stages import STAGES
 
 
 def main() -> None:
@@ -51,22 +54,35 @@ def say(**facts: int) -> None:
 
 
 def run(order: dict[str, Any]) -> None:
-    """One cycle of the order's stages; the child ends here without cleaning anything up."""
+    """What was ordered; the child ends here without cleaning anything up."""
     code = 1
     try:
         if "table" in order:
             cut_at(order)
-        settings = settings_module.load({**os.environ, **order.get("settings", {})})
-        stages = RECOMPUTED if order.get("recompute") else STAGES
-        pipeline = open_pipeline(settings)
-        for stage in stages:
-            assert pipeline.run(stage).balances
-        pipeline.close()
-        code = 0
+        act = look if order.get("audit") else cycle
+        code = act(settings_module.load())
     except BaseException:  # noqa: BLE001 - the parent only sees the exit code
         traceback.print_exc()
     sys.stderr.flush()
     os._exit(code)
+
+
+def cycle(settings: Settings) -> int:
+    """Every stage once, as a run does."""
+    pipeline = open_pipeline(settings)
+    for stage in STAGES:
+        assert pipeline.run(stage).balances
+    pipeline.close()
+    return 0
+
+
+def look(settings: Settings) -> int:
+    """Audit all there is; 0 when it is clean."""
+    with reading_lake(settings, role="auditor") as lake:
+        found = audit(lake)
+    if not found.is_clean:
+        Console(stderr=True, width=200).print(difference_grid(found))
+    return 0 if found.is_clean else 2
 
 
 def cut_at(order: dict[str, Any]) -> None:

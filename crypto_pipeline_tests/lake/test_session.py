@@ -12,7 +12,7 @@ import pytest
 from deltalake import DeltaTable
 
 from crypto_pipeline.lake.session import connect, disconnect
-from crypto_pipeline.settings import Settings
+from crypto_pipeline.settings import Settings, process_environment
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration]
 
@@ -44,7 +44,7 @@ def test_a_killed_clients_write_is_stopped_and_never_commits(
     table = tmp_path / "table"
     client = subprocess.Popen(
         [sys.executable, "-c", CLIENT, str(table)],
-        env={**__import__("os").environ, **servers.environment()},
+        env={**process_environment(), **servers.environment()},
         stdout=subprocess.PIPE,
         text=True,
     )

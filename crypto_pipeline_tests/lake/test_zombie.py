@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
@@ -179,46 +178,3 @@ class InTurn:
         return None
 
     map = staticmethod(map)
-
-
-def test_the_range_is_found_after_spark_compacted_checkpointed_and_cleaned_its_log(
-    lake: Lake,
-) -> None:
-    table = RAW.primary
-    path = lake.path(table)
-    lake.ensure(table)
-    lake.spark.sql(
-        f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('delta.checkpointInterval' = '2', "
-        "'delta.logRetentionDuration' = 'interval 1 days')"
-    )
-    for batch in (1, 2):
-        write(lake, 2, record(batch, ranges={"to": batch}))
-    aged(path)
-    again = log.last_commit(path)
-    assert again is not None
-    write_again(lake, path, again)
-    for _ in range(3):
-        lake.spark.sql(f"OPTIMIZE delta.`{path}`")
-        lake.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('note' = 'x')")
-    left = sorted(int(file.stem) for file in (Path(path) / "_delta_log").glob("*.json"))
-    assert left[0] > 2, "the log was not cleaned up"
-    found = log.last_commit(path)
-    assert found is not None
-    assert (found.batch, found.ranges) == (2, {"to": 2})
-    assert log.last_batch(path) == 2
-
-
-def write_again(lake: Lake, path: str, newest: CommitRecord) -> None:
-    rows = lake.spark.createDataFrame([], RAW.primary.schema)
-    writer = rows.write.format("delta").mode("append")
-    writer.option("userMetadata", newest.user_metadata()).save(path)
-
-
-def aged(path: str) -> None:
-    """The log as if it had been written ten days ago."""
-    import os
-    import time
-
-    then = time.time() - 10 * 24 * 3600
-    for file in (Path(path) / "_delta_log").iterdir():
-        os.utime(file, (then, then))
