@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ from crypto_pipeline.stream.ranges import read_ends
 from crypto_pipeline.stream.topics import open_ready_producer
 from crypto_pipeline.topic_range import WHOLE_BITE, Bite
 from crypto_pipeline_tests import proof
-from crypto_pipeline_tests.builders import AT, MINUTE, candle, poll, tick
+from crypto_pipeline_tests.end_to_end.minutes import minute
 from crypto_pipeline_tests.topics import NAMES, clipped
 
 pytestmark = [
@@ -52,23 +51,9 @@ class Size:
 
 
 REDUCED = Size(
-    minutes=60, symbols=2, venue_minutes=2, venue_symbols=100, bite=Bite(rows=200, bytes=500_000)
+    minutes=20, symbols=2, venue_minutes=1, venue_symbols=80, bite=Bite(rows=120, bytes=500_000)
 )
 FULL = Size(minutes=1_440, symbols=20, venue_minutes=60, venue_symbols=3_600, bite=WHOLE_BITE)
-
-
-def minute(number: int, symbols: int) -> list[Tick | Candle | PollRecord]:
-    at, price = AT + number * MINUTE, Decimal(100 + number % 13)
-    named = [f"C{n}-USDT" for n in range(symbols)]
-    ticks = [tick(symbol=s, poll_at=at, price=price) for s in named]
-    # Of a whole venue only a turn of the candles rides along.
-    bars = [candle(symbol=s, open_at=at - MINUTE) for s in named[:20]]
-    asked = tuple(named[:20])
-    record = poll(
-        poll_at=at, started_at=at, ended_at=at, symbols_asked=asked, candles_due=asked,
-        candles=len(bars), served=symbols, published=symbols,
-    )  # fmt: skip
-    return [*ticks, *bars, record]
 
 
 def publish(settings: Settings, size: Size) -> tuple[int, set[str]]:

@@ -22,6 +22,7 @@ from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline.stages import BRONZE, RAW, SILVER
+from crypto_pipeline_tests import proof
 from crypto_pipeline_tests.builders import ETH, candle, frame, poll, raw_row, tick
 from crypto_pipeline_tests.lake.delta_log import record
 from crypto_pipeline_tests.topics import send
@@ -30,6 +31,9 @@ pytestmark = [pytest.mark.spark, pytest.mark.integration]
 
 GARBAGE = b"\x00 not json"
 WAIT_SECONDS = 120
+# Before which of bronze's commits the zombie stops, and before which of its successor's it goes on.
+FEW = [(0, 0), (2, 1)]
+ALL = [*FEW, (0, 1), (1, 0), (0, None)]
 Hook = Callable[[Write, CommitRecord], None]
 
 
@@ -118,9 +122,8 @@ class Acts:
         return thread
 
 
-@pytest.mark.parametrize(
-    ("stopped_before", "continued_before"), [(0, 0), (0, 1), (1, 0), (2, 1), (0, None)]
-)
+@pytest.mark.prove
+@pytest.mark.parametrize(("stopped_before", "continued_before"), ALL if proof.is_full() else FEW)
 def test_a_stopped_client_that_goes_on_during_or_after_its_successors_run_doubles_nothing(
     runner: StageRunner,
     servers: Settings,
