@@ -19,25 +19,28 @@ from crypto_pipeline.rebuild.command import rebuild_command
 from crypto_pipeline.resources.market import ingest
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import TABLES
+from crypto_pipeline.status import read_status
 from crypto_pipeline.stream.topics import ensure
 from crypto_pipeline.trace.command import trace_command
+from crypto_pipeline_tests.store.proxy import Fault, Proxy, Request
 from crypto_pipeline_tests.store.server import Store
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def in_bucket(
-    store: Store, make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+    store: Store, _proxy: Proxy, make_settings: Callable[..., Settings]
 ) -> Iterator[Settings]:
     """A whole stack whose lake is in the bucket; this process is a client of it."""
-    values = store.settings("cycle")
-    for name, value in values.items():
-        monkeypatch.setenv(name, value)
+    values = {**store.settings("cycle"), "AWS_ENDPOINT_URL": _proxy.url}
     settings = make_settings(**values, SYMBOLS="BTC-USDT,ETH-USDT", HISTORY_HOURS="2")
-    with services(settings, ["broker", "spark", "simulator"]):
-        ensure(settings)
-        yield settings
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setenv(name, value)
+        with services(settings, ["broker", "spark", "simulator"]):
+            ensure(settings)
+            yield settings
 
 
 def rows(settings: Settings, key: str) -> int:
@@ -46,16 +49,16 @@ def rows(settings: Settings, key: str) -> int:
     return int(table.to_pyarrow_table().num_rows)
 
 
-def test_a_cycle_from_poll_to_forecast_ends_in_the_bucket_and_every_command_works_on_it(
+def test_a_cycle_from_poll_to_forecast_ends_in_the_bucket_and_the_commands_work_on_it(
     in_bucket: Settings,
 ) -> None:
     polled = ingest(in_bucket)
     with open_pipeline(in_bucket) as pipeline:
         assert run_cycle(pipeline).balances
-        kept = upkeep(in_bucket, pipeline)
-    assert kept == {table.key for table in TABLES}
+        assert upkeep(in_bucket, pipeline) == {table.key for table in TABLES}
     assert rows(in_bucket, "gold/market_summary") == 2
     assert rows(in_bucket, "predictions/forecasts") > 0
+    assert [stage.behind for stage in read_status(in_bucket).stages if stage.behind] == []
     console = Console(record=True, width=200)
     minute_at = polled.poll_at - timedelta(minutes=1)
     traced = trace_command(
@@ -74,3 +77,26 @@ def upkeep(settings: Settings, pipeline: Pipeline) -> set[str]:
         _, left = found.take(kind)
         assert left == 0
     return {one.key for one in found.count()}
+
+
+def test_a_writer_that_never_hears_of_its_commits_knows_them_again(
+    in_bucket: Settings, proxy: Proxy
+) -> None:
+    """The answer to the first request for each log entry is dropped after it was carried out."""
+    dropped: set[str] = set()
+
+    def first_of_each_entry(request: Request) -> Fault:
+        if not request.is_log_entry or request.path in dropped:
+            return "pass"
+        dropped.add(request.path)
+        return "drop"
+
+    ingest(in_bucket)
+    proxy.decide = first_of_each_entry
+    with open_pipeline(in_bucket) as pipeline:
+        cycle = run_cycle(pipeline)
+    assert cycle.balances
+    assert [run.stage for run in cycle.runs if run.is_empty] == []
+    assert len(dropped) >= len(cycle.runs)
+    console = Console(record=True, width=200)
+    assert audit_command(in_bucket, console, start=None, end=None) == 0, console.export_text()
