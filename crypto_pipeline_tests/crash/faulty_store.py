@@ -27,6 +27,13 @@ class FaultyStore:
     def __post_init__(self) -> None:
         self.proxy.decide = self._decide
 
+    @property
+    def behind(self) -> str:
+        """The store itself. deltalake holds Python's lock while it reads a log, so the proxy of
+        a process could not answer that process.
+        """
+        return f"http://127.0.0.1:{self.proxy.upstream}"
+
     def cut_at(self, seam: Seam | None, victim: int) -> None:
         """Kill the victim when the log entry of the seam's table comes, or once it is there."""
         assert seam is not None

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -188,10 +188,16 @@ class KilledStack:
     def balance(self) -> Balance:
         """Drain, count every layer, and let the audit compare all values with what they must be."""
         self.drain()
-        found = balance(self.settings, self.feed.facts)
+        found = balance(self._behind_the_proxy(), self.feed.facts)
         code = self._await(self._order({"audit": True}))
         assert code == 0, f"the audit is not clean: {self._log.read_text()[-5000:]}"
         return found
+
+    def _behind_the_proxy(self) -> Settings:
+        if self.store is None:
+            return self.settings
+        direct = replace(self.settings.store, endpoint=self.store.behind)
+        return replace(self.settings, store=direct)
 
 
 def kill_now(pid: int) -> None:

@@ -222,7 +222,7 @@ def test_random_sequences_agree_with_the_reference_after_every_step(
     lake: Lake, servers: Settings
 ) -> None:
     claim = proof.begin("state-machine", reduced=1, full=3)
-    length = 300 if proof.is_full() else 30
+    length = 300 if proof.is_full() else 20
     made = iter(range(10_000))
 
     def make_runner() -> StageRunner:

@@ -9,6 +9,7 @@ import pytest
 from deltalake import DeltaTable
 from rich.console import Console
 
+from crypto_pipeline import settings as settings_module
 from crypto_pipeline.audit.command import audit_command
 from crypto_pipeline.embedded.running import services
 from crypto_pipeline.lake.opening import storage_options
@@ -32,9 +33,14 @@ pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(60
 def in_bucket(
     store: Store, _proxy: Proxy, make_settings: Callable[..., Settings]
 ) -> Iterator[Settings]:
-    """A whole stack whose lake is in the bucket; this process is a client of it."""
-    values = {**store.settings("cycle"), "AWS_ENDPOINT_URL": _proxy.url}
-    settings = make_settings(**values, SYMBOLS="BTC-USDT,ETH-USDT", HISTORY_HOURS="2")
+    """A whole stack whose lake is in the bucket, Spark before the proxy, this process beside it.
+
+    deltalake holds Python's lock while it reads a log, so a proxy of this process could not answer.
+    """
+    values = store.settings("cycle")
+    settings = make_settings(
+        **{**values, "AWS_ENDPOINT_URL": _proxy.url}, SYMBOLS="BTC-USDT,ETH-USDT", HISTORY_HOURS="2"
+    )
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
             patch.setenv(name, value)
@@ -45,7 +51,7 @@ def in_bucket(
 
 def rows(settings: Settings, key: str) -> int:
     path = f"{settings.lake_root}/{key}"
-    table = DeltaTable(path, storage_options=storage_options(settings.store))
+    table = DeltaTable(path, storage_options=storage_options(settings_module.load().store))
     return int(table.to_pyarrow_table().num_rows)
 
 
