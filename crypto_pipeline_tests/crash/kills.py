@@ -14,7 +14,7 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from crypto_pipeline_tests import proof
@@ -41,8 +41,18 @@ def carry_out(stack: KilledStack, kill: Kill) -> None:
     raise AssertionError(f"{kill.name} was not come to in {TRIES} cycles")
 
 
-def kill_all(stack: KilledStack, kills: Sequence[Kill], tally: Tally, *, until: float) -> None:
-    """Chunk by chunk, balance after each, until all are done or the sitting is over."""
+def kill_all(
+    stack: KilledStack,
+    kills: Sequence[Kill],
+    tally: Tally,
+    *,
+    until: float,
+    keep: Callable[[], None] = lambda: None,
+) -> None:
+    """Chunk by chunk, balance after each, until all are done or the sitting is over.
+
+    After each chunk what was done is saved and kept, so that a sitting may be cut at any time.
+    """
     while (waiting := left(kills, tally)) and time.monotonic() < until:
         begun, done = time.monotonic(), list[str]()
         for kill in waiting[:CHUNK]:
@@ -55,6 +65,7 @@ def kill_all(stack: KilledStack, kills: Sequence[Kill], tally: Tally, *, until: 
         if stack.store is not None:
             tally.harmed = {k: tally.harmed.get(k, 0) + n for k, n in stack.store.harmed().items()}
         tally.save()
+        keep()
         print(  # noqa: T201 - a command's output
             f"{len(tally.kills)} kills, lost {found.lost}, doubled {found.doubled}", flush=True
         )
@@ -71,10 +82,14 @@ def main(arguments: Sequence[str]) -> int:
     tally = Tally.open(claim.sittings, claim)
     kills = [*every_seam(), *at_random(given.random, random.Random(tally.seed))]
     until = time.monotonic() + given.sitting * 60
+    claim = replace(claim, seed=tally.seed)
+
+    def keep() -> None:
+        claim.keep(tally.figures(left=len(left(kills, tally))))
+
     with a_stack(is_in_bucket=given.bucket, dice=random.Random(tally.seed)) as stack:
-        kill_all(stack, kills, tally, until=until)
+        kill_all(stack, kills, tally, until=until, keep=keep)
     rest = len(left(kills, tally))
-    replace(claim, seed=tally.seed).keep(tally.figures(left=rest))
     print(  # noqa: T201 - a command's output
         f"seed {tally.seed}: {len(tally.kills)} kills {tally.counts()} in {tally.seconds:.0f} s, "
         f"lost {tally.lost}, doubled {tally.doubled}, {rest} left"
