@@ -52,11 +52,20 @@ SEAMS: tuple[Seam, ...] = tuple(
 )
 # A warm cycle of the feed's minute takes about this long on two quiet cores.
 CYCLE_SECONDS = 12.0
+# Kills of one victim in a row.
+TURN = 10
 
 
 def every_seam() -> list[Kill]:
-    """All seams of one victim in the order of the data: one minute passes many of them."""
-    return [Kill(victim=victim, seam=seam) for victim in VICTIMS for seam in SEAMS]
+    """Each seam with each victim. One minute passes some seams of one victim in the order of the
+    data; then it is the next one's turn, so that a proof that is not at its end has all three.
+    """
+    return [
+        Kill(victim=victim, seam=seam)
+        for begin in range(0, len(SEAMS), TURN)
+        for victim in VICTIMS
+        for seam in SEAMS[begin : begin + TURN]
+    ]
 
 
 def each_kind(dice: random.Random) -> list[Kill]:
