@@ -40,8 +40,11 @@ class Proof:
 
     def record(self, **figures: object) -> None:
         """To be called after the last assertion: what is written was seen to hold."""
-        if not is_full():
-            return
+        if is_full():
+            self.keep(figures)
+
+    def keep(self, figures: dict[str, object]) -> None:
+        """Write the figures down; `left` among them says that the proof is not at its end."""
         FOLDER.mkdir(parents=True, exist_ok=True)
         content = {
             "claim": self.name,
@@ -53,6 +56,11 @@ class Proof:
         }
         (FOLDER / f"{self.name}.json").write_text(json.dumps(content, indent=2) + "\n")
 
+    @property
+    def sittings(self) -> Path:
+        """Where a proof of hours keeps what it did, so that another sitting goes on there."""
+        return ROOT / "build" / "proofs" / f"{self.name}.json"
+
 
 def begin(name: str, *, reduced: int, full: int, also: tuple[str, ...] = ()) -> Proof:
     """A proof with a fresh, printed seed; under `make prove` skipped when this code has it.
@@ -61,11 +69,18 @@ def begin(name: str, *, reduced: int, full: int, also: tuple[str, ...] = ()) -> 
     """
     code = code_version(also)
     file = FOLDER / f"{name}.json"
-    if is_full() and file.exists() and json.loads(file.read_text())["code"] == code:
+    if is_full() and _is_proved(file, code):
         pytest.skip(f"proved before on this code: {file.relative_to(ROOT)}")
     seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(2**31))
     print(f"{name}: seed {seed}")  # noqa: T201 - a failure must be reproducible
     return Proof(name=name, count=full if is_full() else reduced, seed=seed, code=code)
+
+
+def _is_proved(file: Path, code: str) -> bool:
+    if not file.exists():
+        return False
+    content = json.loads(file.read_text())
+    return content["code"] == code and not content["figures"].get("left")
 
 
 def code_version(also: tuple[str, ...] = ()) -> str:

@@ -40,7 +40,9 @@ def commit(write: Write, record: CommitRecord) -> CommitRecord:
     """Write rows and record in one transaction and return the record as the log has it.
 
     Delta skips a (txnAppId, txnVersion) that it has seen and reports success, so the log is
-    read back. Raises SupersededError when the entry of this batch carries another write id.
+    read back. So it is after a conflict: a store may have carried out a request whose answer was
+    lost, and the second one then meets our own entry. Raises SupersededError when the entry of
+    this batch carries another write id.
     """
     rows = write.rows.coalesce(1) if write.row_count < ONE_FILE_ROWS else write.rows
     writer = (
@@ -52,13 +54,16 @@ def commit(write: Write, record: CommitRecord) -> CommitRecord:
     )
     if write.replace_where:
         writer = writer.option("replaceWhere", write.replace_where)
+    conflict = None
     try:
         writer.save(write.path)
     except PySparkException as error:
         if not any(word in str(error) for word in CONCURRENT):
             raise
-        raise SupersededError(f"Another writer committed to {write.path} meanwhile.") from error
+        conflict = error
     found = log.last_commit(write.path)
     if found is None or found.write_id != record.write_id:
-        raise SupersededError(f"Batch {record.batch} of {write.path} was committed by another run.")
+        raise SupersededError(
+            f"Batch {record.batch} of {write.path} was committed by another run."
+        ) from conflict
     return found

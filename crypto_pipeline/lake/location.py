@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField
 
@@ -57,7 +58,7 @@ class Lake:
         """
         state = log.open_table(self.path(table))
         if state is None:
-            self.spark.sql(_create_statement(table, path=self.path(table), market=self.market))
+            self._create(table)
             return
         if state.properties.get(MARKET_PROPERTY) != self.market:
             raise ForeignMarketError(
@@ -81,6 +82,16 @@ class Lake:
         if new:
             columns = ", ".join(f.definition for f in new)
             self.spark.sql(f"ALTER TABLE delta.`{self.path(table)}` ADD COLUMNS ({columns})")
+
+    def _create(self, table: Table) -> None:
+        """An object store may make the table and lose the answer; the client's second request
+        then meets the first one's entry, and Delta takes it for another writer's.
+        """
+        try:
+            self.spark.sql(_create_statement(table, path=self.path(table), market=self.market))
+        except PySparkException:
+            if log.open_table(self.path(table)) is None:
+                raise
 
     def read(
         self, table: Table, *, since: datetime | None = None, until: datetime | None = None

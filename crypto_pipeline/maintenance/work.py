@@ -19,7 +19,7 @@ Kind = Literal["recommit", "compact", "retain", "vacuum"]
 CURRENT_FILES_DUE = 30
 CURRENT_FILES = 60
 PAST_FILES = 4
-# Ranges are committed anew long before the log forgets them (a day, against 7).
+# Ranges are committed anew long before the log forgets them (a day, against 3).
 RECOMMIT_AFTER = timedelta(days=1)
 # Delta removes whole days of its log, and only when it writes a checkpoint.
 LOG_SLACK_DAYS = 2
@@ -34,7 +34,7 @@ class Limits:
 
     days: Mapping[str, int] = field(default_factory=dict)
     not_vacuumed: frozenset[str] = frozenset()
-    log_days: int = 7
+    log_days: int = 3
     current_files_due: int = CURRENT_FILES_DUE
     past_files: int = PAST_FILES
 

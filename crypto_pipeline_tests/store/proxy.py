@@ -15,8 +15,8 @@ from typing import Literal
 
 from crypto_pipeline_tests.conftest import free_port
 
-# drop: the store carries the request out, the client never learns it.
-Fault = Literal["pass", "drop", "unavailable", "slow", "denied"]
+# drop: the store carries the request out, the client never learns it. lose: it never gets there.
+Fault = Literal["pass", "drop", "lose", "unavailable", "slow", "denied"]
 SLOW_SECONDS = 2.0
 UNAVAILABLE = (
     b"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: 87\r\n"
@@ -90,6 +90,8 @@ class Proxy:
         if fault == "unavailable":
             writer.write(UNAVAILABLE)
             await writer.drain()
+            return
+        if fault == "lose":
             return
         if fault == "slow":
             await asyncio.sleep(SLOW_SECONDS)

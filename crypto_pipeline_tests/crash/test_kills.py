@@ -1,0 +1,70 @@
+"""kill -9 of the run worker, the Spark server and the broker: nothing is lost, nothing doubled."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from crypto_pipeline.stages import STAGES
+from crypto_pipeline_tests import proof
+from crypto_pipeline_tests.crash.kills import NAMES, RANDOM, kill_all
+from crypto_pipeline_tests.crash.own_stack import a_stack
+from crypto_pipeline_tests.crash.seams import (
+    MOMENTS,
+    SEAMS,
+    VICTIMS,
+    Kill,
+    at_random,
+    each_kind,
+    every_seam,
+)
+from crypto_pipeline_tests.crash.tally import Tally, left
+
+SITTING_SECONDS = 14_000
+
+
+def test_the_seams_are_the_commits_of_the_stages_and_what_lies_around_them() -> None:
+    tables = [table.key for stage in STAGES for table in stage.outputs]
+    assert [seam.name for seam in SEAMS] == [f"{t} {m}" for t in tables for m in MOMENTS]
+    assert len({kill.name for kill in every_seam()}) == len(tables) * len(MOMENTS) * len(VICTIMS)
+
+
+def test_a_second_sitting_does_what_the_first_has_left(tmp_path: Path) -> None:
+    claim = proof.begin("sitting", reduced=1, full=1)
+    kills = [*every_seam(), *at_random(RANDOM, claim.random())]
+    first = Tally.open(tmp_path / "kills.json", claim)
+    first.kills = [kill.name for kill in (*kills[:7], *kills[-60:-40])]
+    first.save()
+    second = Tally.open(tmp_path / "kills.json", replace(claim, seed=claim.seed + 1))
+    assert second.seed == claim.seed, "the moments are those of the first sitting"
+    rest = left(kills, second)
+    assert len(rest) == len(kills) - 27
+    assert sum(kill.seam is None for kill in rest) == RANDOM - 20
+    assert not {kill.name for kill in rest if kill.seam} & set(first.kills)
+    assert not Tally.open(tmp_path / "kills.json", replace(claim, code="another")).kills
+
+
+@pytest.mark.spark
+@pytest.mark.integration
+@pytest.mark.prove
+@pytest.mark.timeout(14_400)
+@pytest.mark.parametrize("is_in_bucket", [False, True], ids=["folder", "bucket"])
+def test_after_kills_at_the_seams_every_layer_has_everything_once(is_in_bucket: bool) -> None:
+    """Each kind of seam once; under `make prove` all seams with all victims and random moments.
+
+    In a bucket, the store drops answers, says 503 and is late meanwhile.
+    """
+    claim = proof.begin(NAMES[is_in_bucket], reduced=0, full=RANDOM)
+    tally = Tally.open(claim.sittings if proof.is_full() else None, claim)
+    claim = replace(claim, seed=tally.seed)
+    dice = claim.random()
+    chosen: list[Kill] = every_seam() if proof.is_full() else each_kind(dice)
+    kills = [*chosen, *at_random(claim.count, claim.random())]
+    with a_stack(is_in_bucket=is_in_bucket, dice=dice) as stack:
+        kill_all(stack, kills, tally, until=time.monotonic() + SITTING_SECONDS)
+    assert left(kills, tally) == []
+    assert (tally.lost, tally.doubled) == (0, 0)
+    claim.record(**tally.figures(left=0))

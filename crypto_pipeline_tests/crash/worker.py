@@ -1,0 +1,128 @@
+"""The run worker that is killed: `python -m crypto_pipeline_tests.crash.worker`.
+
+It imports everything once and then forks: each line of JSON on its input is one run in a child
+of its own, with a session and a producer of its own, as the worker of a real run has. A run that
+is to be cut cuts itself: the hook in the commit sends SIGKILL to its victim, itself included.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from crypto_pipeline import settings as settings_module
+from crypto_pipeline import stage_commit
+from crypto_pipeline.audit.command import difference_grid
+from crypto_pipeline.audit.run import audit
+from crypto_pipeline.lake.commit import Write, commit
+from crypto_pipeline.lake.log import CommitRecord
+from crypto_pipeline.pipeline import open_pipeline, reading_lake
+from crypto_pipeline.settings import Settings
+from crypto_pipeline.stages import STAGES
+
+
+def main() -> None:
+    import_clients()
+    for line in sys.stdin:
+        order = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            run(order)
+        say(pid=child)
+        _, status = os.waitpid(child, 0)
+        say(status=os.waitstatus_to_exitcode(status))
+
+
+def import_clients() -> None:
+    """Before the fork, so that no run pays for it; none of them has a thread yet."""
+    import deltalake  # noqa: F401
+    import pyspark.sql.connect.session  # noqa: F401
+
+
+def say(**facts: int) -> None:
+    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.flush()
+
+
+def run(order: dict[str, Any]) -> None:
+    """What was ordered; the child ends here without cleaning anything up."""
+    code = 1
+    try:
+        if "table" in order:
+            cut_at(order)
+        act = look if order.get("audit") else cycle
+        code = act(settings_module.load())
+    except BaseException:  # noqa: BLE001 - the parent only sees the exit code
+        traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def cycle(settings: Settings) -> int:
+    """Every stage once, as a run does."""
+    pipeline = open_pipeline(settings)
+    for stage in STAGES:
+        assert pipeline.run(stage).balances
+    pipeline.close()
+    return 0
+
+
+def look(settings: Settings) -> int:
+    """Audit all there is; 0 when it is clean."""
+    with reading_lake(settings, role="auditor") as lake:
+        found = audit(lake)
+    if not found.is_clean:
+        Console(stderr=True, width=200).print(difference_grid(found))
+    return 0 if found.is_clean else 2
+
+
+def cut_at(order: dict[str, Any]) -> None:
+    """Patch the commit of one table so that the victim dies at the moment that was ordered."""
+    victim = order["pid"] or os.getpid()
+
+    def cutting(write: Write, record: CommitRecord) -> CommitRecord:
+        if write.path.endswith(order["table"]) and not done.is_set():
+            done.set()
+            if order["moment"] == "before":
+                os.kill(victim, signal.SIGKILL)
+            else:
+                watch = threading.Thread(
+                    target=kill_when, args=(Path(write.path), order["moment"], victim), daemon=True
+                )
+                watch.start()
+        return commit(write, record)
+
+    done = threading.Event()
+    stage_commit.commit = cutting  # type: ignore[attr-defined]
+
+
+def kill_when(table: Path, moment: str, victim: int) -> None:
+    """Wait for a new data file, or a new log entry, which an empty commit has alone."""
+    entries, files = log_entries(table), data_files(table)
+    while True:
+        is_committed = log_entries(table) > entries
+        if is_committed or (moment == "written" and data_files(table) > files):
+            os.kill(victim, signal.SIGKILL)
+            return
+        time.sleep(0.001)
+
+
+def log_entries(table: Path) -> int:
+    return sum(1 for file in (table / "_delta_log").iterdir() if file.suffix == ".json")
+
+
+def data_files(table: Path) -> int:
+    return sum(1 for _ in table.rglob("*.parquet"))
+
+
+if __name__ == "__main__":
+    main()
