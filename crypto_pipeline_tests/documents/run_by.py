@@ -17,6 +17,9 @@ CLUSTER = "no cluster with nodes, and no kubectl, here"
 
 # The beginning of a command: the test that runs it, or the function behind it.
 RUN = {
+    "python -m crypto_pipeline_tests.crash.kills": (
+        "crash/test_kills.py::test_after_kills_at_the_seams_every_layer_has_everything_once"
+    ),
     "make up": "browser/test_screens.py::test_the_dashboard_fills_and_its_price_moves",
     "make once": f"{LAKE}::test_once_prints_a_balanced_cycle",
     "make clean": "documents/test_make.py::test_clean_removes_what_is_ours_after_a_yes",
