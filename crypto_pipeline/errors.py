@@ -22,8 +22,10 @@
     + LeaseHeldError           another server writes this lake
     + SchemaDriftError
     + ForeignMarketError       the lake belongs to another market kind
+    + ForeignEngineError       the table is written by another engine
     + BooksError               rows in do not equal the rows accounted for
     + NotInLakeError           what was asked for by name or time is not there
+  x RunnerError            a stage that runs elsewhere did not end well, or was not let in
   x ServiceError           a service of the laptop stack did not start or died
   x AlertError             an alert could not be sent
 """
@@ -113,10 +115,16 @@ class SchemaDriftError(LakeError): ...
 class ForeignMarketError(LakeError): ...
 
 
+class ForeignEngineError(LakeError): ...
+
+
 class BooksError(LakeError): ...
 
 
 class NotInLakeError(LakeError): ...
+
+
+class RunnerError(PipelineError): ...
 
 
 class ServiceError(PipelineError): ...
