@@ -18,6 +18,7 @@ from crypto_pipeline.errors import (
 )
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.lease import FOLDER, file_name
+from crypto_pipeline.lake.log import TableState
 from crypto_pipeline.lake.opening import exists
 from crypto_pipeline.lake.spark_log import load, relation
 from crypto_pipeline.lake.table import Engine, Table
@@ -78,18 +79,7 @@ class Lake:
         if state is None:
             self.spark.sql(_create_statement(self, table))
             return
-        if state.properties.get(MARKET_PROPERTY) != self.market:
-            raise ForeignMarketError(
-                f"Table {table.key} in {self.root} holds "
-                f"{state.properties.get(MARKET_PROPERTY)} data, this run has MARKET={self.market}. "
-                "Set LAKE_ROOT to another folder, or MARKET to the lake's own."
-            )
-        if state.properties.get(ENGINE_PROPERTY) != self.engine:
-            raise ForeignEngineError(
-                f"Table {table.key} is written by {state.properties.get(ENGINE_PROPERTY)}, this is "
-                f"{self.engine}. One engine writes a table: set RUNNER and DATABRICKS_LAYERS as "
-                "they were, or move the table (docs/databricks.md)."
-            )
+        self._refuse_foreign(table, state)
         expected = [(f.name, f.dataType.simpleString()) for f in table.schema.fields]
         new = added_columns(table, list(state.columns))
         drift = describe_drift(expected, [*state.columns, *((f.name, f.kind) for f in new)])
@@ -116,6 +106,26 @@ class Lake:
             f"CREATE TABLE IF NOT EXISTS {self.path(table)} USING DELTA "
             f"LOCATION '{self.place(table)}'"
         )
+
+    def refuse_foreign(self, table: Table) -> None:
+        """Raises ForeignMarketError or ForeignEngineError for a table that is not ours to write."""
+        state = log.open_table(self.path(table))
+        if state is not None:
+            self._refuse_foreign(table, state)
+
+    def _refuse_foreign(self, table: Table, state: TableState) -> None:
+        if state.properties.get(MARKET_PROPERTY) != self.market:
+            raise ForeignMarketError(
+                f"Table {table.key} in {self.root} holds "
+                f"{state.properties.get(MARKET_PROPERTY)} data, this run has MARKET={self.market}. "
+                "Set LAKE_ROOT to another folder, or MARKET to the lake's own."
+            )
+        if state.properties.get(ENGINE_PROPERTY) != self.engine:
+            raise ForeignEngineError(
+                f"Table {table.key} is written by {state.properties.get(ENGINE_PROPERTY)}, this is "
+                f"{self.engine}. One engine writes a table: set RUNNER and DATABRICKS_LAYERS as "
+                "they were, or move the table (docs/databricks.md)."
+            )
 
     def read(
         self, table: Table, *, since: datetime | None = None, until: datetime | None = None
