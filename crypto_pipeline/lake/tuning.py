@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
@@ -66,4 +66,16 @@ def release(frames: Iterable[DataFrame], *, rows: int, engine: Engine = "spark")
                 frame.unpersist()
     elif rows > COMPILED_ROWS:
         for frame in frames:
+            frame.unpersist()
+
+
+@contextmanager
+def computed_once(frame: DataFrame) -> Iterator[DataFrame]:
+    """The frame in Spark's cache while the block lasts; where there is none, as it is."""
+    with suppress(PySparkException):
+        frame.cache()
+    try:
+        yield frame
+    finally:
+        with suppress(PySparkException):
             frame.unpersist()

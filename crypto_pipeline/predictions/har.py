@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pyspark.ml.feature import VectorAssembler
-from pyspark.ml.regression import LinearRegression
+import numpy as np
 from pyspark.sql import functions as F
 
 if TYPE_CHECKING:
@@ -63,34 +62,45 @@ def training_rows(volatility: DataFrame, *, horizon: int) -> DataFrame:
 
 
 def fit(volatility: DataFrame, *, horizon: int) -> Fit | None:
-    """Fit one horizon with Spark ML; None when there are too few rows to fit on."""
-    assembler = VectorAssembler(inputCols=list(FEATURES), outputCol="features")
-    rows = assembler.transform(training_rows(volatility, horizon=horizon)).cache()
+    """Fit one horizon by least squares; None when there are too few rows to fit on.
+
+    Two aggregates, the second about the means of the first, and a system of three equations:
+    Spark's own regression is not to be had on serverless compute.
+    """
+    rows = training_rows(volatility, horizon=horizon)
+    names = (*FEATURES, "label")
     facts = rows.agg(
         F.count("*").alias("n"),
         F.min("minute_at").cast("double").alias("first"),
         F.max("minute_at").cast("double").alias("last"),
+        *(F.avg(name).alias(name) for name in names),
     ).first()
     if facts is None or facts["n"] < FEWEST_ROWS:
-        rows.unpersist()
         return None
-    model = LinearRegression(featuresCol="features", labelCol="label", solver="normal").fit(rows)
-    weights = [float(w) for w in model.coefficients.toArray()]
-    intercept = float(model.intercept)
-    predicted = F.lit(intercept)
-    for name, weight in zip(FEATURES, weights, strict=True):
-        predicted = predicted + F.lit(weight) * F.col(name)
-    spread = rows.agg(F.var_pop(F.col("label") - predicted).alias("v")).first()
-    rows.unpersist()
+    means = np.array([facts[name] for name in names])
+    products = _products(rows, names, means)
+    weights = np.linalg.lstsq(products[:3, :3], products[:3, 3], rcond=None)[0]
+    left = products[3, 3] - weights @ products[:3, 3]
     return Fit(
         horizon_minutes=horizon,
-        intercept=intercept,
-        weights=(weights[0], weights[1], weights[2]),
-        residual_variance=float(spread["v"]) if spread else 0.0,
+        intercept=float(means[3] - weights @ means[:3]),
+        weights=(float(weights[0]), float(weights[1]), float(weights[2])),
+        residual_variance=max(0.0, float(left)) / int(facts["n"]),
         rows=int(facts["n"]),
         trained_from=datetime.fromtimestamp(facts["first"], tz=UTC),
         trained_through=datetime.fromtimestamp(facts["last"] + 60 * horizon, tz=UTC),
     )
+
+
+def _products(rows: DataFrame, names: tuple[str, ...], means: np.ndarray) -> np.ndarray:
+    """Sums of the products of every two columns, each less its mean."""
+    off = [F.col(name) - F.lit(float(mean)) for name, mean in zip(names, means, strict=True)]
+    pairs = [(i, j) for i in range(len(names)) for j in range(i, len(names))]
+    sums = rows.agg(*(F.sum(off[i] * off[j]).alias(f"{i}_{j}") for i, j in pairs)).collect()[0]
+    found = np.zeros((len(names), len(names)))
+    for i, j in pairs:
+        found[i, j] = found[j, i] = sums[f"{i}_{j}"]
+    return found
 
 
 def predicted_variance(horizon: Column) -> Column:

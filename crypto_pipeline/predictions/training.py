@@ -12,6 +12,7 @@ from crypto_pipeline.lake import log
 from crypto_pipeline.lake.commit import Write, commit
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.log import CommitRecord
+from crypto_pipeline.lake.tuning import computed_once
 from crypto_pipeline.predictions import har
 from crypto_pipeline.predictions.schema import HORIZONS, MODELS
 from crypto_pipeline.version import VERSION
@@ -45,9 +46,9 @@ def train(lake: Lake, *, market_now: datetime, force: bool = False) -> Training:
     state = log.open_table(lake.path(VOLATILITY))
     if state is None:
         return Training(fits=(), model_version=None, reason="gold/volatility is not there yet")
-    rows = lake.read(VOLATILITY, since=market_now - HISTORY, until=market_now).cache()
-    fits = tuple(f for h in HORIZONS if (f := har.fit(rows, horizon=h)) is not None)
-    rows.unpersist()
+    rows = lake.read(VOLATILITY, since=market_now - HISTORY, until=market_now)
+    with computed_once(rows) as history:
+        fits = tuple(f for h in HORIZONS if (f := har.fit(history, horizon=h)) is not None)
     if not fits:
         return Training(fits=(), model_version=None, reason="too few complete minutes to fit on")
     return _keep(lake, fits, last=last, input_version=state.version, market_now=market_now)
