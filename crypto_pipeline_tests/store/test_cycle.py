@@ -31,6 +31,8 @@ from crypto_pipeline_tests.topics import NAMES
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
 
+CREATION = "/00000000000000000000.json"
+
 
 @pytest.fixture(scope="module")
 def in_bucket(
@@ -62,11 +64,15 @@ def column(settings: Settings, key: str, name: str) -> list[object]:
 def test_a_cycle_ends_in_the_bucket_though_no_commit_is_ever_heard_of(
     in_bucket: Settings, proxy: Proxy
 ) -> None:
-    """The answer to the first request for each log entry is dropped after it was carried out."""
+    """The answer to the first request for each log entry is dropped after it was carried out.
+
+    That of a table's creation is not: lake/test_commit.py has what becomes of it.
+    """
     dropped: set[str] = set()
 
     def first_of_each_entry(request: Request) -> Fault:
-        if not request.is_log_entry or request.path in dropped:
+        is_creation = request.path.endswith(CREATION)
+        if not request.is_log_entry or is_creation or request.path in dropped:
             return "pass"
         dropped.add(request.path)
         return "drop"
@@ -77,7 +83,7 @@ def test_a_cycle_ends_in_the_bucket_though_no_commit_is_ever_heard_of(
         cycle = run_cycle(pipeline)
     assert cycle.balances
     assert [run.stage for run in cycle.runs if run.is_empty] == []
-    assert len(dropped) > 2 * len(cycle.runs), "each table is made by an entry of its own"
+    assert len(dropped) > len(cycle.runs)
     ends = read_ends(in_bucket, NAMES).topics.values()
     sent = sum(span.end for topic in ends for span in topic.partitions.values())
     assert len(column(in_bucket, "raw/records", "offset")) == sent
