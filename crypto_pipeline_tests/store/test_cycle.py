@@ -11,6 +11,7 @@ from rich.console import Console
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.audit.command import audit_command
+from crypto_pipeline.embedded import jars
 from crypto_pipeline.embedded.running import services
 from crypto_pipeline.lake.opening import storage_options
 from crypto_pipeline.maintenance.lake_upkeep import open_upkeep
@@ -25,6 +26,7 @@ from crypto_pipeline.stream.ranges import read_ends
 from crypto_pipeline.stream.topics import ensure
 from crypto_pipeline.trace.command import trace_command
 from crypto_pipeline_tests import proof
+from crypto_pipeline_tests.conftest import missing
 from crypto_pipeline_tests.store.proxy import Fault, Proxy, Request
 from crypto_pipeline_tests.store.server import Store
 from crypto_pipeline_tests.topics import NAMES
@@ -46,6 +48,8 @@ def in_bucket(
     settings = make_settings(
         **{**values, "AWS_ENDPOINT_URL": _proxy.url}, SYMBOLS="BTC-USDT,ETH-USDT", HISTORY_HOURS="2"
     )
+    if jars.missing(jars.needed(settings), jars.folder(settings)):
+        missing("the jars of Spark and of S3 are not here: `make test` with a network")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
             patch.setenv(name, value)
