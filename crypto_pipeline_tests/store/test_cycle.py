@@ -11,6 +11,7 @@ from rich.console import Console
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.audit.command import audit_command
+from crypto_pipeline.embedded import jars
 from crypto_pipeline.embedded.running import services
 from crypto_pipeline.lake.opening import storage_options
 from crypto_pipeline.maintenance.lake_upkeep import open_upkeep
@@ -25,11 +26,14 @@ from crypto_pipeline.stream.ranges import read_ends
 from crypto_pipeline.stream.topics import ensure
 from crypto_pipeline.trace.command import trace_command
 from crypto_pipeline_tests import proof
+from crypto_pipeline_tests.conftest import missing
 from crypto_pipeline_tests.store.proxy import Fault, Proxy, Request
 from crypto_pipeline_tests.store.server import Store
 from crypto_pipeline_tests.topics import NAMES
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
+
+CREATION = "/00000000000000000000.json"
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,8 @@ def in_bucket(
     settings = make_settings(
         **{**values, "AWS_ENDPOINT_URL": _proxy.url}, SYMBOLS="BTC-USDT,ETH-USDT", HISTORY_HOURS="2"
     )
+    if jars.missing(jars.needed(settings), jars.folder(settings)):
+        missing("the jars of Spark and of S3 are not here: `make test` with a network")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
             patch.setenv(name, value)
@@ -62,11 +68,15 @@ def column(settings: Settings, key: str, name: str) -> list[object]:
 def test_a_cycle_ends_in_the_bucket_though_no_commit_is_ever_heard_of(
     in_bucket: Settings, proxy: Proxy
 ) -> None:
-    """The answer to the first request for each log entry is dropped after it was carried out."""
+    """The answer to the first request for each log entry is dropped after it was carried out.
+
+    That of a table's creation is not: lake/test_commit.py has what becomes of it.
+    """
     dropped: set[str] = set()
 
     def first_of_each_entry(request: Request) -> Fault:
-        if not request.is_log_entry or request.path in dropped:
+        is_creation = request.path.endswith(CREATION)
+        if not request.is_log_entry or is_creation or request.path in dropped:
             return "pass"
         dropped.add(request.path)
         return "drop"
@@ -77,7 +87,7 @@ def test_a_cycle_ends_in_the_bucket_though_no_commit_is_ever_heard_of(
         cycle = run_cycle(pipeline)
     assert cycle.balances
     assert [run.stage for run in cycle.runs if run.is_empty] == []
-    assert len(dropped) > 2 * len(cycle.runs), "each table is made by an entry of its own"
+    assert len(dropped) > len(cycle.runs)
     ends = read_ends(in_bucket, NAMES).topics.values()
     sent = sum(span.end for topic in ends for span in topic.partitions.values())
     assert len(column(in_bucket, "raw/records", "offset")) == sent
