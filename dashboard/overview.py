@@ -43,11 +43,12 @@ def heat_map(known: Sequence[Instrument], *, is_dark: bool) -> go.Figure:
                 "colorscale": [[0, palette.fall], [0.5, palette.ground], [1, palette.rise]],
                 "cmin": -FULL,
                 "cmax": FULL,
-                "line": {"width": 1, "color": palette.ground},
+                "line": {"width": 2, "color": palette.ground},
+                # With a colour scale Plotly paints the root dark, so no edge of it may show.
+                "pad": dict.fromkeys("tlrb", 0),
             },
             textfont={"size": 14},
-            tiling={"pad": 2},
-            root={"color": palette.ground},
+            tiling={"pad": 0},
             pathbar={"visible": False},
         )
     )

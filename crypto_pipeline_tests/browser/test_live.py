@@ -7,10 +7,13 @@ import itertools
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
 
 import httpx
 import numpy as np
@@ -44,6 +47,7 @@ pytestmark = [
     pytest.mark.timeout(3600),
 ]
 
+T = TypeVar("T")
 SYMBOLS = tuple(f"C{n:02}-USDT" for n in range(20))
 REFRESH_SECONDS = 1.0
 BESIDE = 9
@@ -63,6 +67,12 @@ OBSERVE = """() => {
     document.body, {subtree: true, childList: true, characterData: true});
   look();
 }"""
+
+
+def run(making: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """In a thread: the browser's driver has a loop of its own in the main one."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(lambda: asyncio.run(making())).result()
 
 
 @pytest.fixture(scope="module")
@@ -173,13 +183,17 @@ def test_thirty_sessions_on_one_core_get_their_updates_and_the_broker_one_reader
     settings, page = page_of
     proof = begin("thirty-sessions", reduced=8, full=30, also=("dashboard",))
     seconds = 120 if is_full() else 15
-    asyncio.run(crowd(page.socket, sessions=1, seconds=4, query=QUERY))
+    run(lambda: crowd(page.socket, sessions=1, seconds=4, query=QUERY))
     before, read = page.broker_connections(), records_read(page)
     feeding = Prices(settings, proof)
     feeding.start()
-    watched = asyncio.run(crowd(page.socket, sessions=proof.count, seconds=seconds, query=QUERY))
-    during = page.broker_connections()
-    feeding.stop()
+    try:
+        watched = run(
+            lambda: crowd(page.socket, sessions=proof.count, seconds=seconds, query=QUERY)
+        )
+        during = page.broker_connections()
+    finally:
+        feeding.stop()
     found = told(watched)
     print(f"{proof.count} sessions: {found}")  # noqa: T201
     assert found["errors"] == 0
@@ -230,7 +244,7 @@ def test_slow_and_hostile_clients_stall_nobody(page_of: tuple[Settings, Served])
             crowd(page.socket, sessions=3, seconds=seconds, query=QUERY, slow=3),
         )
 
-    tried, viewers = asyncio.run(together())
+    tried, viewers = run(together)
     found = told(viewers)
     assert tried > 3
     assert found["errors"] == 0
@@ -312,7 +326,7 @@ def lived_through(
     samples = []
     while day.is_alive():
         query = f"page={PAGES[len(samples) % len(PAGES)]}&symbol={SYMBOLS[0]}"
-        viewers = asyncio.run(crowd(page.socket, sessions=3, seconds=3, query=query))
+        viewers = run(partial(crowd, page.socket, sessions=3, seconds=3, query=query))
         assert sum(viewer.errors for viewer in viewers) == 0
         samples.append(
             Sample(minute=day.done, resident_bytes=page.resident_bytes(), threads=page.threads())

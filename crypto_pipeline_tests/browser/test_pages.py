@@ -88,6 +88,7 @@ def test_a_page_says_what_its_state_is(
     expect(page.get_by_text(told).first).to_be_visible(timeout=PATIENCE_MS)
     if state in ("full", "stale", "away") and name in ("market", "symbol"):
         expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
     keep(page, f"{name}-{state}")
     close(page)
 
