@@ -7,7 +7,7 @@ import itertools
 import re
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -130,7 +130,7 @@ def test_what_is_published_is_seen_within_an_interval_and_half_a_second(
 ) -> None:
     """One browser's clock, beside nine more viewers; in a busy machine the bound is wider."""
     settings, page = page_of
-    proof = begin("publish-to-pixel", reduced=40, full=600, also=("dashboard",))
+    proof = begin("publish-to-pixel", reduced=20, full=600, also=("dashboard",))
     prices = Prices(settings, proof)
     seconds = proof.count * 0.3 + 10
     screen = opened(browser, page)
@@ -182,7 +182,7 @@ def test_thirty_sessions_on_one_core_get_their_updates_and_the_broker_one_reader
 ) -> None:
     settings, page = page_of
     proof = begin("thirty-sessions", reduced=8, full=30, also=("dashboard",))
-    seconds = 120 if is_full() else 15
+    seconds = 120 if is_full() else 8
     run(lambda: crowd(page.socket, sessions=1, seconds=4, query=QUERY))
     before, read = page.broker_connections(), records_read(page)
     feeding = Prices(settings, proof)
@@ -236,7 +236,7 @@ async def hostile(address: str, seconds: float) -> int:
 
 def test_slow_and_hostile_clients_stall_nobody(page_of: tuple[Settings, Served]) -> None:
     _, page = page_of
-    seconds = 12.0
+    seconds = 30.0 if is_full() else 6.0
 
     async def together() -> tuple[int, list[Viewer]]:
         return await asyncio.gather(  # type: ignore[return-value]
@@ -253,18 +253,21 @@ def test_slow_and_hostile_clients_stall_nobody(page_of: tuple[Settings, Served])
 
 
 class Accelerated(threading.Thread):
-    """A minute of 20 symbols each second, from `begin` on."""
+    """A minute of the symbols each second, from `begin` on."""
 
-    def __init__(self, settings: Settings, *, begin: datetime, minutes: int) -> None:
+    def __init__(
+        self, settings: Settings, symbols: Sequence[str], *, begin: datetime, minutes: int
+    ) -> None:
         super().__init__(daemon=True)
-        self._settings, self._begin, self._minutes = settings, begin, minutes
+        self._settings, self._symbols = settings, symbols
+        self._begin, self.minutes = begin, minutes
         self.done = 0
 
     def run(self) -> None:
         started = time.monotonic()
-        for number in range(self._minutes):
+        for number in range(self.minutes):
             price = f"{100 + number % 29}.25"
-            send(self._settings, minute(SYMBOLS, self._begin + number * MINUTE, price=price))
+            send(self._settings, minute(self._symbols, self._begin + number * MINUTE, price=price))
             self.done = number + 1
             time.sleep(max(0.0, started + self.done - time.monotonic()))
 
@@ -282,16 +285,19 @@ def test_hours_leave_memory_and_threads_flat_and_an_absent_broker_is_said(
     make_settings: Callable[..., Settings], browser: Browser
 ) -> None:
     """Eight hours at sixty times their speed, over buffers that are full from the beginning."""
-    proof = begin("dashboard-soak", reduced=20, full=480, also=("dashboard",))
+    proof = begin("dashboard-soak", reduced=14, full=480, also=("dashboard",))
     settings, start = make_settings(), on_the_minute()
+    symbols = SYMBOLS if is_full() else SYMBOLS[:3]
     absent_seconds = 120 if is_full() else 5
     with ExitStack() as broker:
         broker.enter_context(services(settings, ["broker"]))
         topics_with_given_times(settings)
-        send(settings, history(SYMBOLS, start))
+        send(settings, history(symbols, start))
         with served(settings, refresh_seconds=REFRESH_SECONDS) as page:
             screen = opened(browser, page, symbol=SYMBOLS[0])
-            samples = lived_through(page, settings, begin=start, minutes=proof.count)
+            samples = lived_through(
+                page, Accelerated(settings, symbols, begin=start, minutes=proof.count)
+            )
             found = flatness(samples)
             print(f"soak: {found}")  # noqa: T201
             broker.close()
@@ -302,7 +308,7 @@ def test_hours_leave_memory_and_threads_flat_and_an_absent_broker_is_said(
             keep(screen, "live-broker-away")
             broker.enter_context(services(settings, ["broker"]))
             back = time.monotonic()
-            send(settings, minute(SYMBOLS, start + proof.count * MINUTE, price="987.25"))
+            send(settings, minute(symbols, start + proof.count * MINUTE, price="987.25"))
             expect(absence).to_have_count(0, timeout=DRAWN_MS)
             expect(screen.get_by_role("heading", name=re.compile("987.25"))).to_be_visible()
             recovered = time.monotonic() - back
@@ -317,11 +323,8 @@ def test_hours_leave_memory_and_threads_flat_and_an_absent_broker_is_said(
     )
 
 
-def lived_through(
-    page: Served, settings: Settings, *, begin: datetime, minutes: int
-) -> list[Sample]:
+def lived_through(page: Served, day: Accelerated) -> list[Sample]:
     """Samples of the time in which the market goes on and viewers come and go."""
-    day = Accelerated(settings, begin=begin, minutes=minutes)
     day.start()
     samples = []
     while day.is_alive():
@@ -331,7 +334,7 @@ def lived_through(
         samples.append(
             Sample(minute=day.done, resident_bytes=page.resident_bytes(), threads=page.threads())
         )
-    assert day.done == minutes
+    assert day.done == day.minutes
     return samples
 
 
