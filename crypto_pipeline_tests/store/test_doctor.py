@@ -69,8 +69,11 @@ def test_a_lake_that_is_well(
         "S3 vacuum of raw",
         "S3 conditional writes",
     ]
-    puts = {r.path.partition("?")[0] for r in proxy.requests if r.method == "PUT"}
-    deletes = {r.path.partition("?")[0] for r in proxy.requests if r.method == "DELETE"}
+    # Of this lake: a server that another test has started may still renew its lease.
+    root = "/" + values["LAKE_ROOT"].removeprefix("s3a://")
+    own = [r for r in proxy.requests if r.path.startswith(root)]
+    puts = {r.path.partition("?")[0] for r in own if r.method == "PUT"}
+    deletes = {r.path.partition("?")[0] for r in own if r.method == "DELETE"}
     assert puts
     assert puts < deletes
 
@@ -79,7 +82,10 @@ def test_who_only_reads_is_not_asked_to_write(
     values: dict[str, str], make_settings: MakeSettings, proxy: Proxy
 ) -> None:
     assert wrongs(make_settings(**values), writes=False) == {}
-    assert {request.method for request in proxy.requests} == {"GET", "HEAD"}
+    root = "/" + values["LAKE_ROOT"].removeprefix("s3a://")
+    asked = [request for request in proxy.requests if request.path.startswith(root)]
+    assert {request.method for request in asked} <= {"GET", "HEAD"}
+    assert asked
 
 
 @contextmanager
