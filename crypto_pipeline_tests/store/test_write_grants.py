@@ -45,6 +45,11 @@ DATABRICKS = ("DatabricksPolicy", "HoldLeasePolicy")
 NOISE_ROWS = 1_600_000
 
 
+MINUTES = pytest.mark.skipif(
+    not is_full(), reason="minutes: `make prove` has it; test_grants.py tries the other policies"
+)
+
+
 @pytest.fixture(scope="module")
 def world(store: Store, stack: Stack, make_settings: Callable[..., Settings]) -> Iterator[World]:
     """A running server; large files go up in parts of 5 MB, S3's least, instead of 64."""
@@ -239,6 +244,7 @@ def some(proof: Proof, layers: Sequence[str]) -> tuple[str, ...]:
 
 
 @pytest.mark.prove
+@MINUTES
 def test_the_spark_server_has_what_it_takes_and_no_more(world: World, spark: SparkSession) -> None:
     proof = begun("grants-of-the-spark-server")
     layers = ("raw", *some(proof, WRITTEN_BY_DATABRICKS), SIDE)
@@ -249,6 +255,7 @@ def test_the_spark_server_has_what_it_takes_and_no_more(world: World, spark: Spa
 
 
 @pytest.mark.prove
+@MINUTES
 def test_databricks_has_what_it_takes_and_no_more(world: World, spark: SparkSession) -> None:
     proof = begun("grants-of-databricks")
     layers = some(proof, WRITTEN_BY_DATABRICKS)
