@@ -26,6 +26,7 @@ from crypto_pipeline.lake.log import CommitRecord
 from crypto_pipeline.plan import Plan, next_plan
 from crypto_pipeline.stage import StageResult
 from crypto_pipeline.stages import BRONZE
+from crypto_pipeline_tests.in_turn import InTurn
 from crypto_pipeline_tests.lake.delta_log import record
 
 RAW = "raw/records"
@@ -107,21 +108,6 @@ class Store:
         )
         result = StageResult(outputs=outputs, classified=(), equations={})
         stage_commit.commit_result(lake, BRONZE, found, result, counts)
-
-
-class InTurn:
-    """An executor that runs its tasks one after the other, in the thread that gives them."""
-
-    def __init__(self, max_workers: int) -> None:
-        assert max_workers > 0
-
-    def __enter__(self) -> InTurn:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    map = staticmethod(map)
 
 
 class Attempt:

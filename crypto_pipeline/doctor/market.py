@@ -9,8 +9,7 @@ import httpx
 from crypto_pipeline.doctor.finding import Finding, idle, tried
 from crypto_pipeline.errors import MarketError, PermanentMarketError
 from crypto_pipeline.settings import Settings
-from crypto_pipeline.source.client import MarketClient
-from crypto_pipeline.source.market import PING_TIMEOUT, PINGS
+from crypto_pipeline.source.market import ping
 
 
 def look(settings: Settings, *, transport: httpx.BaseTransport | None = None) -> Iterator[Finding]:
@@ -25,11 +24,8 @@ def look(settings: Settings, *, transport: httpx.BaseTransport | None = None) ->
 
 
 def _ping(settings: Settings, name: str, transport: httpx.BaseTransport | None) -> str:
-    address = settings.url_of(name)
-    client = MarketClient(address, transport=transport, attempts=1, timeout=PING_TIMEOUT)
     try:
-        with client:
-            client.get(PINGS[name])
+        address = ping(settings, name, transport=transport)
     except PermanentMarketError as error:
         raise PermanentMarketError(
             f"{error} Leave {name} out of VENUES, or set MARKET=simulated."

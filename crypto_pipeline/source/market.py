@@ -32,6 +32,15 @@ class Resolution:
     why: str
 
 
+def ping(settings: Settings, name: str, *, transport: httpx.BaseTransport | None = None) -> str:
+    """Ask a venue once whether it is there; gives its address, or raises MarketError."""
+    address = settings.url_of(name)
+    client = MarketClient(address, transport=transport, attempts=1, timeout=PING_TIMEOUT)
+    with client:
+        client.get(PINGS[name])
+    return address
+
+
 def resolve(settings: Settings, *, transport: httpx.BaseTransport | None = None) -> Resolution:
     """For `auto`: live when a venue of VENUES answers within 5 s, else simulated."""
     if settings.market != "auto":
@@ -39,11 +48,8 @@ def resolve(settings: Settings, *, transport: httpx.BaseTransport | None = None)
         return Resolution(settings=settings, was_auto=False, why=why)
     refusals = []
     for name in settings.venues:
-        address = settings.url_of(name)
-        client = MarketClient(address, transport=transport, attempts=1, timeout=PING_TIMEOUT)
         try:
-            with client:
-                client.get(PINGS[name])
+            address = ping(settings, name, transport=transport)
         except MarketError as error:
             refusals.append(str(error))
         else:

@@ -24,6 +24,7 @@ from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline.stages import BRONZE, RAW, SILVER
 from crypto_pipeline_tests import proof
 from crypto_pipeline_tests.builders import ETH, candle, frame, poll, raw_row, tick
+from crypto_pipeline_tests.in_turn import InTurn
 from crypto_pipeline_tests.lake.delta_log import record
 from crypto_pipeline_tests.topics import send
 
@@ -158,18 +159,3 @@ def test_a_stopped_client_that_goes_on_during_or_after_its_successors_run_double
     assert len(raw) == 7
     bronze = (table.key for table in BRONZE.outputs)
     assert places(runner.lake, *bronze) == raw
-
-
-class InTurn:
-    """An executor that runs its tasks in the thread that gives them."""
-
-    def __init__(self, max_workers: int) -> None:
-        assert max_workers > 0
-
-    def __enter__(self) -> InTurn:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    map = staticmethod(map)
