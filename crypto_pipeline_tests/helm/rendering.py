@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,26 @@ def tools() -> Path:
     script = ROOT / "deploy" / "kube-tools" / "build.sh"
     done = subprocess.run(["sh", script, "--where"], capture_output=True, text=True, check=True)
     return Path(done.stdout.strip())
+
+
+def checkov(*what: str | Path, framework: str, seconds: float) -> dict[str, Any]:
+    """Its report on what is named; `passed` and the failed checks are in it."""
+    done = subprocess.run(
+        [
+            *(tools() / "checkov" / "bin" / "checkov", *what),
+            *("--framework", framework, "--compact", "--quiet", "--skip-download"),
+            *("--output", "json"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+        # It asks a registry for a newer version else, which the guard of the tests refuses.
+        env={**os.environ, "CKV_SKIP_PACKAGE_UPDATE_CHECK": "true"},
+    )
+    assert done.stdout, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
 def helm(

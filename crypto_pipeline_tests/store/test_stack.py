@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sysconfig
 from collections.abc import Iterator, Mapping
@@ -20,7 +18,7 @@ from crypto_pipeline.maintenance.work import LOG_SLACK_DAYS
 from crypto_pipeline.raw.schema import RECORDS
 from crypto_pipeline.rebuild.run import SIDE
 from crypto_pipeline_tests.conftest import ROOT
-from crypto_pipeline_tests.helm.rendering import tools
+from crypto_pipeline_tests.helm.rendering import checkov
 from crypto_pipeline_tests.store.policy import Grant, decide, grants
 from crypto_pipeline_tests.store.stack import BUCKET, OIDC, PREFIX, TEMPLATE, Stack
 
@@ -131,20 +129,7 @@ WAIVED = {
 @pytest.mark.helm
 @pytest.mark.usefixtures("chart_tools")
 def test_checkov_finds_nothing_that_is_not_waived() -> None:
-    done = subprocess.run(
-        [
-            *(tools() / "checkov" / "bin" / "checkov", "-f", TEMPLATE),
-            *("--framework", "cloudformation", "--compact", "--quiet", "--skip-download"),
-            *("--output", "json"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env={**os.environ, "CKV_SKIP_PACKAGE_UPDATE_CHECK": "true"},
-    )
-    assert done.stdout, done.stderr
-    report = json.loads(done.stdout)
+    report = checkov("-f", TEMPLATE, framework="cloudformation", seconds=120)
     assert report["summary"]["passed"] > 50
     assert {one["check_id"] for one in report["results"]["failed_checks"]} == set(WAIVED)
 
