@@ -32,7 +32,7 @@ check: setup-tests ## Format, lint, types, and the tests that need no server
 
 test: setup-tests ## Run every test that this machine can run, and list what was left out and why
 	-@$(PYTHON) -m crypto_pipeline.embedded.fetch_jars
-	@$(PYTHON) -m pytest -rs
+	@$(PYTHON) -m pytest -rs -n 2
 
 prove: setup-tests ## Run the proofs at their full counts (hours); results go to docs/proofs
 	@PROVE=1 $(PYTHON) -m pytest -rs -m prove --timeout=14400

@@ -1,6 +1,7 @@
 """What every test may ask for: recorded data, free ports, a broker, a Spark server.
 
-Servers are started once a session, on free ports of 127.0.0.1, and stopped by process id. With
+Servers are started once a session, on free ports of 127.0.0.1, and stopped by process id. Two
+processes may share the tests (`-n 2`, as `make test` does), each with servers of its own. With
 REQUIRE_ALL=1 (as in CI) a test that would be skipped for a missing part fails instead. No test
 and no Python process that it starts can connect beyond loopback.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from crypto_pipeline.lake.location import Lake
+    from xdist.scheduler import LoadScopeScheduling
+
     from crypto_pipeline.run_stage import StageRunner
 
 __all__ = ["LeftLoopbackError"]
@@ -35,7 +39,20 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
-_numbers = itertools.count()
+# Below the ports that systems give to outgoing connections. Each of the two processes of one run
+# has its own thousands, and other runs on this machine begin elsewhere.
+PORTS = itertools.count(
+    10_000
+    + 11_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    + random.SystemRandom().randrange(8_000)
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    from crypto_pipeline_tests.side_by_side import InTurns
+
+    return InTurns(config, log)
 
 
 def missing(reason: str) -> None:
@@ -46,9 +63,12 @@ def missing(reason: str) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nothing listens on, and that is given out once in a run of the tests."""
+    for port in PORTS:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError("no free port")
 
 
 @pytest.fixture(scope="session")
