@@ -24,10 +24,9 @@ from crypto_pipeline_tests.loopback.sitecustomize import LeftLoopbackError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-    from crypto_pipeline.lake.location import Lake
     from xdist.scheduler import LoadScopeScheduling
 
+    from crypto_pipeline.lake.location import Lake
     from crypto_pipeline.run_stage import StageRunner
 
 __all__ = ["LeftLoopbackError"]
@@ -152,18 +151,6 @@ def lake(spark: SparkSession, tmp_path: Path) -> Lake:
 @pytest.fixture
 def runner(lake: Lake, servers: Settings) -> StageRunner:
     """Reads from where the topics end now: the broker is shared with other tests."""
-    from crypto_pipeline.run_stage import StageRunner
-    from crypto_pipeline.stages import RAW
-    from crypto_pipeline.stream.ranges import read_ends
-    from crypto_pipeline_tests.builders import poll
-    from crypto_pipeline_tests.topics import NAMES, clipped, send
+    from crypto_pipeline_tests.topics import reading_from_now
 
-    begin = read_ends(servers, NAMES)
-    send(servers, poll())
-    seen = StageRunner(
-        lake=lake,
-        read_ends=lambda: clipped(read_ends(servers, NAMES), begin),
-        kafka_options={"kafka.bootstrap.servers": servers.kafka_address},
-    )
-    assert seen.run(RAW).rows_in == 1
-    return seen
+    return reading_from_now(lake, servers)

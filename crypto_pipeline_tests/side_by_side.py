@@ -14,7 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 # A test or fixture that asks for the session's Spark server, by any of the names it goes under.
-SHARES_SPARK = re.compile(r"def \w+\(\s*[^)]*\b(?:spark|servers|lake|runner)\b: ")
+SHARES_SPARK = re.compile(r"def \w+\(\s*[^)]*\b(?:spark|servers|lake|runner|books)\b: ")
 
 
 @cache

@@ -6,10 +6,14 @@ from crypto_pipeline.contract import topic
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.poll import PollRecord
 from crypto_pipeline.contract.tick import Tick
+from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import Settings
+from crypto_pipeline.stages import RAW
 from crypto_pipeline.stream.publish import Outgoing, Publisher
-from crypto_pipeline.stream.ranges import TopicEnds
+from crypto_pipeline.stream.ranges import TopicEnds, read_ends
 from crypto_pipeline.stream.topics import open_ready_producer
+from crypto_pipeline_tests.builders import poll
 
 NAMES = [topic.TICKS.name, topic.CANDLES.name, topic.POLLS.name, topic.REJECTED.name]
 
@@ -41,3 +45,16 @@ def clipped(ends: TopicEnds, begin: TopicEnds) -> TopicEnds:
         for name, spec in ends.topics.items()
     }
     return TopicEnds(cluster_id=ends.cluster_id, topics=topics)
+
+
+def reading_from_now(lake: Lake, settings: Settings) -> StageRunner:
+    """Stages on a new lake that begin where the topics end now, since other tests send to them."""
+    begin = read_ends(settings, NAMES)
+    send(settings, poll())
+    runner = StageRunner(
+        lake=lake,
+        read_ends=lambda: clipped(read_ends(settings, NAMES), begin),
+        kafka_options={"kafka.bootstrap.servers": settings.kafka_address},
+    )
+    assert runner.run(RAW).rows_in == 1
+    return runner

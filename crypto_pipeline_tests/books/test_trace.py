@@ -10,30 +10,17 @@ import pytest
 
 from crypto_pipeline.errors import NotInLakeError
 from crypto_pipeline.run_stage import StageRunner
-from crypto_pipeline.settings import Settings
 from crypto_pipeline.trace.chain import trace
 from crypto_pipeline.trace.command import lines
-from crypto_pipeline_tests.audit.market import cycle, minute
-from crypto_pipeline_tests.builders import AT, BTC, MINUTE, SOURCE, candle, tick
-from crypto_pipeline_tests.topics import send
+from crypto_pipeline_tests.books.market import KRAKEN, OWN_RECORD, SOL
+from crypto_pipeline_tests.builders import AT, BTC, MINUTE, SOURCE, candle
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
 
-KRAKEN = "simulator:kraken:7"
 
-
-def test_a_candle_and_a_sample_lead_to_their_bytes(runner: StageRunner, servers: Settings) -> None:
-    own = '[1795341840000,"67010.00"]'
-    send(
-        servers,
-        *minute(1),
-        candle(open_at=AT + MINUTE, record=own),
-        candle(open_at=AT + MINUTE, source=KRAKEN, close=Decimal("66999")),
-        tick(poll_at=AT + 3 * MINUTE, source=KRAKEN),
-    )
-    cycle(runner)
-    lake = runner.lake
-    wanted = {"symbol": BTC, "minute_at": AT + MINUTE}
+def test_a_candle_and_a_sample_lead_to_their_bytes(books: StageRunner) -> None:
+    lake = books.lake
+    wanted = {"symbol": SOL, "minute_at": AT + MINUTE}
 
     chain = trace(lake, **wanted, sources=[SOURCE, KRAKEN])
     assert [link.table.key for link in chain.links] == [
@@ -41,11 +28,11 @@ def test_a_candle_and_a_sample_lead_to_their_bytes(runner: StageRunner, servers:
     ]  # fmt: skip
     gold, silver, bronze, raw = chain.links
     sent = json.loads(raw.row["value"])
-    assert raw.row["value"] == candle(open_at=AT + MINUTE, record=own).encode()
-    assert (sent["record"], bronze.row["record"]) == (own, own)
+    assert raw.row["value"] == candle(symbol=SOL, open_at=AT + MINUTE, record=OWN_RECORD).encode()
+    assert (sent["record"], bronze.row["record"]) == (OWN_RECORD, OWN_RECORD)
     assert gold.row["fact_id"] == silver.row["id"] == sent["id"]
     assert all(link.commit is not None for link in chain.links)
-    shown = "\n".join(lines(chain, symbol=BTC, minute_at=AT + MINUTE))
+    shown = "\n".join(lines(chain, symbol=SOL, minute_at=AT + MINUTE))
     assert f"offset {raw.row['offset']}," in shown
     assert raw.row["value"].decode() in shown
 
@@ -53,22 +40,18 @@ def test_a_candle_and_a_sample_lead_to_their_bytes(runner: StageRunner, servers:
     other = trace(lake, **wanted, sources=[SOURCE], source=KRAKEN)
     assert other.links[0].row["close"] == Decimal("66999")
 
-    sample = trace(lake, symbol=BTC, minute_at=AT + 2 * MINUTE, sources=[KRAKEN])
+    sample = trace(lake, symbol=SOL, minute_at=AT + 2 * MINUTE, sources=[KRAKEN])
     assert [link.table.key for link in sample.links][1:3] == ["silver/ticks", "bronze/ticks"]
 
-    with pytest.raises(NotInLakeError, match=r"no minute 2026-11-23 12:05 UTC of BTC-USDT"):
-        trace(lake, symbol=BTC, minute_at=AT + timedelta(hours=2), sources=[SOURCE])
+    with pytest.raises(NotInLakeError, match=r"no minute 2026-11-23 12:05 UTC of SOL-USDT"):
+        trace(lake, symbol=SOL, minute_at=AT + timedelta(hours=2), sources=[SOURCE])
     with pytest.raises(NotInLakeError, match=rf"it has it from {SOURCE}"):
         trace(lake, symbol=BTC, minute_at=AT, sources=[SOURCE], source="nowhere")
 
 
-def test_the_poll_that_brought_it_and_the_forecast_made_of_it(
-    runner: StageRunner, servers: Settings
-) -> None:
-    send(servers, *(fact for number in range(8) for fact in minute(number)))
-    cycle(runner)
+def test_the_poll_that_brought_it_and_the_forecast_made_of_it(books: StageRunner) -> None:
     last = AT + 6 * MINUTE
-    chain = trace(runner.lake, symbol=BTC, minute_at=last, sources=[SOURCE], horizon=5)
+    chain = trace(books.lake, symbol=BTC, minute_at=last, sources=[SOURCE], horizon=5)
     assert [link.table.key for link in chain.links[:3]] == [
         "predictions/forecasts", "gold/volatility", "gold/candles_1m",
     ]  # fmt: skip

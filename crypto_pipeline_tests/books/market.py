@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.poll import PollRecord
@@ -15,6 +18,10 @@ from crypto_pipeline_tests.builders import AT, BTC, ETH, MINUTE, candle, poll, t
 from crypto_pipeline_tests.topics import send
 
 Facts = list[Tick | Candle | PollRecord | bytes]
+
+SOL = "SOL-USDT"
+KRAKEN = "simulator:kraken:7"
+OWN_RECORD = '[1795341840000,"67010.00"]'
 
 
 def minute(number: int, *, symbols: tuple[str, ...] = (BTC, ETH)) -> Facts:
@@ -34,7 +41,7 @@ def minute(number: int, *, symbols: tuple[str, ...] = (BTC, ETH)) -> Facts:
 
 
 def awkward(number: int) -> Facts:
-    """A repeat, a conflict, a correction, a late one, one too late, and two that do not parse."""
+    """A repeat, a conflict, a correction, a late one, one too late, three that are refused."""
     at = AT + number * MINUTE
     return [
         tick(poll_at=at, bid=None, ask=None, price=Decimal(67000 + 7 * number) + Decimal("0.5")),
@@ -42,8 +49,18 @@ def awkward(number: int) -> Facts:
         candle(open_at=at - MINUTE, close=Decimal(67001), observed_at=at + timedelta(hours=1)),
         candle(open_at=at - timedelta(minutes=30)),
         tick(poll_at=at - timedelta(days=2)),
+        tick(symbol="pepe-USDT"),
         b"not a record",
         b'{"kind":"tick","id":"x"}',
+    ]
+
+
+def twice_told() -> Facts:
+    """A coin of two venues: a minute's candle of both, and a minute that one has sampled."""
+    return [
+        candle(symbol=SOL, open_at=AT + MINUTE, record=OWN_RECORD),
+        candle(symbol=SOL, open_at=AT + MINUTE, source=KRAKEN, close=Decimal("66999")),
+        tick(symbol=SOL, poll_at=AT + 3 * MINUTE, source=KRAKEN),
     ]
 
 
@@ -54,7 +71,21 @@ def cycle(runner: StageRunner) -> None:
 
 
 def filled(runner: StageRunner, servers: Settings) -> None:
-    """Two cycles: two minutes, then the next with what is awkward."""
-    for batch in ([*minute(0), *minute(1)], [*minute(2), *awkward(1)]):
+    """Two cycles: two minutes, then the next ones with what is awkward and what two venues say."""
+    for batch in (
+        [*minute(0), *minute(1)],
+        [
+            *minute(2),
+            *awkward(1),
+            *(fact for n in range(3, 8) for fact in minute(n)),
+            *twice_told(),
+        ],
+    ):
         send(servers, *batch)
         cycle(runner)
+
+
+def copied(runner: StageRunner, folder: Path) -> StageRunner:
+    """The same on a copy of its lake, to be spoilt."""
+    shutil.copytree(runner.lake.root, folder)
+    return replace(runner, lake=replace(runner.lake, root=str(folder)))

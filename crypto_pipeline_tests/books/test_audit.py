@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from crypto_pipeline.audit.command import summary
 from crypto_pipeline.audit.run import Audit, audit
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.run_stage import StageRunner
-from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import TABLES
-from crypto_pipeline_tests.audit.market import filled
+from crypto_pipeline_tests.books.market import copied
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -77,11 +78,10 @@ def tamper(lake: Lake) -> None:
 
 
 def test_sound_books_balance_and_each_tampered_row_is_named(
-    runner: StageRunner, servers: Settings
+    books: StageRunner, tmp_path: Path
 ) -> None:
     """One lake for all of it, and compacted: one for each layer would take minutes."""
-    filled(runner, servers)
-    lake = runner.lake
+    lake = copied(books, tmp_path / "lake").lake
     for table in TABLES:
         lake.spark.sql(f"OPTIMIZE delta.`{lake.path(table)}`").collect()
     sound = audit(lake)

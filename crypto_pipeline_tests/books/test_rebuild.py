@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +21,7 @@ from crypto_pipeline.replay.run import replay
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import STAGES
-from crypto_pipeline_tests.audit.market import cycle, filled, minute
-from crypto_pipeline_tests.builders import tick
+from crypto_pipeline_tests.books.market import copied, cycle, minute
 from crypto_pipeline_tests.topics import send
 
 if TYPE_CHECKING:
@@ -61,11 +61,10 @@ def damage(lake: Lake) -> None:
 
 
 def test_values_and_batches_stay_damage_is_put_right_and_a_kill_is_resumed(
-    runner: StageRunner, servers: Settings, monkeypatch: pytest.MonkeyPatch
+    books: StageRunner, servers: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    runner = copied(books, tmp_path / "lake")
     lake = runner.lake
-    send(servers, tick(symbol="pepe-USDT"))
-    filled(runner, servers)
     monkeypatch.setattr(rules, "SYMBOL", r"^[A-Za-z0-9]{1,20}-[A-Z0-9]{2,10}$")
     assert replay(runner).passed == 1
     before = content(lake)
@@ -97,7 +96,7 @@ def test_values_and_batches_stay_damage_is_put_right_and_a_kill_is_resumed(
     assert content(lake) == before
 
     versions = {stage.name: log.last_commit(lake.path(stage.primary)) for stage in STAGES}
-    send(servers, *minute(4))
+    send(servers, *minute(8))
     cycle(runner)
     for stage in STAGES:
         old, new = versions[stage.name], log.last_commit(lake.path(stage.primary))

@@ -23,14 +23,13 @@ from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.silver import schema as silver
 from crypto_pipeline.stages import BRONZE, CANDLES, TABLES
-from crypto_pipeline_tests.audit.market import cycle, minute
+from crypto_pipeline_tests.books.market import KRAKEN, cycle, minute
 from crypto_pipeline_tests.builders import AT, MINUTE, SOURCE, candle, read, tick
 from crypto_pipeline_tests.topics import send
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
 
 SMALL = "pepe-USDT"
-KRAKEN = "simulator:kraken:7"
 
 
 def versions(lake: Lake) -> dict[str, int]:
