@@ -95,14 +95,22 @@ def create(spark: SparkSession, layer: str) -> Operation:
 
 
 def append(spark: SparkSession, layer: str) -> Operation:
-    """A commit, after which nothing is left of the names it was first written under."""
+    """A commit, after which nothing new is left of the names it was first written under.
+
+    What a commit without the right to delete has left stays for ever.
+    """
 
     def run(world: World) -> None:
+        old = begun_files(world, layer)
         rows = spark.sql("SELECT 1L AS id, DATE'2026-11-25' AS date, 0.5D AS noise")
         rows.write.format("delta").mode("append").partitionBy("date").save(path(world, layer))
-        assert not [key for key in world.keys(f"{layer}/table/") if key.endswith(".tmp")]
+        assert not begun_files(world, layer) - old
 
     return run
+
+
+def begun_files(world: World, layer: str) -> set[str]:
+    return {key for key in world.keys(f"{layer}/table/") if key.endswith(".tmp")}
 
 
 def read(spark: SparkSession, layer: str) -> Operation:
