@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import crypto_pipeline_tests.loopback.sitecustomize  # noqa: F401 - it guards this process too
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.settings import Settings
-from crypto_pipeline_tests.loopback.sitecustomize import LeftLoopbackError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from crypto_pipeline.lake.location import Lake
     from crypto_pipeline.run_stage import StageRunner
-
-__all__ = ["LeftLoopbackError"]
 
 ROOT = Path(__file__).resolve().parent.parent
 GUARD = ROOT / "crypto_pipeline_tests" / "loopback"

@@ -9,18 +9,18 @@ import sys
 import httpx
 import pytest
 
-from crypto_pipeline_tests.conftest import LeftLoopbackError
-
 OUTSIDE = "192.0.2.1"  # TEST-NET-1 (RFC 5737): nobody is there
+# By its words: the guard's class is another one where Python itself has started it.
+REFUSAL = "A test tried to connect to 192.0.2.1"
 
 
 def test_a_connection_that_leaves_loopback_is_refused() -> None:
-    with pytest.raises(LeftLoopbackError):
+    with pytest.raises(BaseException, match=REFUSAL):
         socket.create_connection((OUTSIDE, 9), 0.2)
 
 
 def test_no_client_hides_the_refusal() -> None:
-    with pytest.raises(LeftLoopbackError):
+    with pytest.raises(BaseException, match=REFUSAL):
         httpx.get(f"http://{OUTSIDE}/", timeout=0.2)
 
 
