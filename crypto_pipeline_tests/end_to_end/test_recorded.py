@@ -7,6 +7,7 @@ import gzip
 import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,13 +23,44 @@ from crypto_pipeline.resources.market import ingest
 from crypto_pipeline.settings import Settings, spark_token
 from crypto_pipeline.stages import BRONZE, CANDLES, PREDICTIONS, RAW, SILVER
 from crypto_pipeline.stream.topics import ensure
+from crypto_pipeline_tests.conftest import SHARED_DATA
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
 
-HALT_FROM = datetime(2023, 3, 24, 12, 40, tzinfo=UTC)
-HALT_TO = datetime(2023, 3, 24, 14, 0, tzinfo=UTC)
-
 Make = Callable[..., Settings]
+Span = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """Candle files, the moment at which a poll meets them, and the minutes that they lack."""
+
+    folder: Path
+    symbols: tuple[str, ...]
+    at: datetime
+    hours: int
+    hole: Span
+
+
+REAL = Path("ohlcv_1m", "binance_spot_2023")
+# Binance's own halt of that day.
+HALT = (datetime(2023, 3, 24, 12, 40, tzinfo=UTC), datetime(2023, 3, 24, 14, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Recording:
+    """A day of five real coins with the halt in it; a made one where the recordings are not."""
+    if (SHARED_DATA / REAL).is_dir():
+        return Recording(
+            folder=SHARED_DATA / REAL,
+            symbols=("BTC-USDT", "ETH-USDT", "SOL-USDT", "DOGE-USDT", "ADA-USDT"),
+            at=datetime(2023, 3, 24, 15, tzinfo=UTC),
+            hours=24,
+            hole=HALT,
+        )
+    seed = random.SystemRandom().randrange(2**31)
+    print(f"seed {seed}")  # noqa: T201 - a failure must be reproducible
+    return made_recording(tmp_path, seed=seed)
 
 
 @contextmanager
@@ -73,38 +105,16 @@ def gold_closes(settings: Settings) -> dict[tuple[str, datetime], Decimal]:
     return dict(zip(keys, (row["close"] for row in rows), strict=True))
 
 
-def test_every_replayed_minute_closes_as_recorded_and_the_halt_stays_empty(
-    servers: Settings, make_settings: Make, shared_data: Path
-) -> None:
-    folder = shared_data / "ohlcv_1m" / "binance_spot_2023"
-    settings = with_spark_of(
-        servers,
-        make_settings,
-        RECORDED_DIR=str(folder),
-        RECORDED_START="2023-03-24T15:00:00Z",
-        SYMBOLS="BTC-USDT,ETH-USDT,SOL-USDT,DOGE-USDT,ADA-USDT",
-    )
-    with cycle(settings) as (done, _):
-        assert done.balances
-        gold = gold_closes(settings)
-    recorded = recorded_closes(folder, settings.symbols)
-    last = max(at for _, at in gold)
-    first = datetime(2023, 3, 23, 15, tzinfo=UTC)
-    expected = {key: close for key, close in recorded.items() if first <= key[1] <= last}
-    assert len(expected) >= 5 * (24 * 60 - 80)
-    assert gold == expected
-    assert not [at for _, at in gold if HALT_FROM <= at < HALT_TO]
-
-
-def made_recording(folder: Path, symbols: tuple[str, ...], minutes: int, *, seed: int) -> None:
+def made_recording(folder: Path, *, seed: int) -> Recording:
     """Candle files of a random walk with a hole, in the form of the recordings."""
     walk = random.Random(seed)
     begin = datetime(2024, 2, 28, 22, tzinfo=UTC)
+    symbols = ("AAA-USDT", "BBB-BTC")
     for symbol in symbols:
         price = Decimal(walk.randrange(1, 50_000)) / 1000
         with gzip.open(folder / f"{symbol.replace('-', '_')}-1m.csv.gz", "wt") as out:
             out.write("open_time_ms,open,high,low,close,volume\n")
-            for minute in range(minutes):
+            for minute in range(200):
                 if 40 <= minute < 55:
                     continue
                 close = max(Decimal("0.001"), price + Decimal(walk.randrange(-30, 31)) / 1000)
@@ -113,34 +123,41 @@ def made_recording(folder: Path, symbols: tuple[str, ...], minutes: int, *, seed
                 values = (str(plain(x)) for x in (price, high, low, close))
                 out.write(f"{at},{','.join(values)},{walk.randrange(0, 900)}\n")
                 price = close
+    hole = (begin + timedelta(minutes=40), begin + timedelta(minutes=55))
+    at = begin + timedelta(minutes=150)
+    return Recording(folder=folder, symbols=symbols, at=at, hours=2, hole=hole)
 
 
-def test_a_cycle_on_a_made_recording_balances_layer_by_layer(
-    servers: Settings, make_settings: Make, tmp_path: Path
+def test_every_replayed_minute_closes_as_recorded_and_what_is_missing_stays_empty(
+    servers: Settings, make_settings: Make, recording: Recording
 ) -> None:
-    seed = random.SystemRandom().randrange(2**31)
-    print(f"seed {seed}")  # noqa: T201 - a failure must be reproducible
-    symbols = ("AAA-USDT", "BBB-BTC")
-    made_recording(tmp_path, symbols, 200, seed=seed)
     settings = with_spark_of(
         servers,
         make_settings,
-        RECORDED_DIR=str(tmp_path),
-        RECORDED_START="2024-02-29T00:30:00Z",
-        HISTORY_HOURS="2",
-        SYMBOLS=",".join(symbols),
+        RECORDED_DIR=str(recording.folder),
+        RECORDED_START=f"{recording.at:%Y-%m-%dT%H:%M:%SZ}",
+        HISTORY_HOURS=str(recording.hours),
+        SYMBOLS=",".join(recording.symbols),
     )
     with cycle(settings) as (done, polled):
         runs = {run.stage: run for run in done.runs}
         gold = gold_closes(settings)
-    recorded = recorded_closes(tmp_path, symbols)
-    assert gold
-    assert gold == {key: recorded[key] for key in gold}
+    recorded = recorded_closes(recording.folder, settings.symbols)
+    last = max(at for _, at in gold)
+    first = recording.at - timedelta(hours=recording.hours)
+    expected = {key: close for key, close in recorded.items() if first <= key[1] <= last}
+    from_at, to_at = recording.hole
+    minutes = recording.hours * 60 - (to_at - from_at) // timedelta(minutes=1)
+    assert len(expected) >= len(recording.symbols) * minutes
+    assert gold == expected
+    assert not [at for _, at in gold if from_at <= at < to_at]
+
+    assert done.balances
+    assert all(run.balances for run in done.runs)
     assert runs[RAW.name].rows_in == runs[BRONZE.name].rows_in
     # Rejected rows end in bronze; a poll's record goes on, for what it says of missing minutes.
     typed = sum(runs[BRONZE.name].outcomes[kind] for kind in ("tick", "candle", "poll"))
     assert runs[SILVER.name].rows_in == typed
     assert runs[BRONZE.name].rejected == 0
     assert runs[PREDICTIONS.name].rows_out[PREDICTIONS.primary.key] > 0
-    assert all(run.balances for run in done.runs)
-    assert getattr(polled, "ticks", 0) == len(symbols)
+    assert getattr(polled, "ticks", 0) == len(recording.symbols)
