@@ -89,9 +89,9 @@ def test_sound_books_balance_and_each_tampered_row_is_named(
     assert sound.is_clean
     assert "no difference" in summary(sound)
     lines = {line.stage: dict(line.outcomes) for line in sound.lines}
-    assert lines["bronze"] == {"ticks": 9, "candles": 8, "polls": 4, "rejected": 2}
+    assert lines["bronze"] == {"ticks": 20, "candles": 20, "polls": 9, "rejected": 3}
     assert lines["silver"] == {
-        "ticks": 6, "candles": 8, "duplicate": 1, "conflict": 1, "too_late": 1, "polls": 4,
+        "ticks": 17, "candles": 20, "duplicate": 1, "conflict": 1, "too_late": 1, "polls": 9,
     }  # fmt: skip
 
     tamper(lake)
