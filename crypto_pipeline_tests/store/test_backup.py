@@ -69,9 +69,10 @@ def test_a_bucket_comes_back_in_another_place_of_it_and_in_a_folder(
     fetch, batches = BucketPlace.fetch, [4]
 
     def fetch_and_commit(own: BucketPlace, name: str, target: Path) -> str:
-        batch = batches.pop() if batches else None
-        for table in TABLES if batch else ():
-            write_commit(f"{settings.lake_root}/{table.key}", record(batch), options=options())
+        for batch in batches:
+            for table in TABLES:
+                write_commit(f"{settings.lake_root}/{table.key}", record(batch), options=options())
+        batches.clear()
         return fetch(own, name, target)
 
     with monkeypatch.context() as patch:
