@@ -21,7 +21,7 @@ def named(found: Audit) -> set[tuple[str, str]]:
 
 def one(lake: Lake, key: str, where: str) -> str:
     """A condition that holds for one row of a table, of those that meet another."""
-    names = ["symbol", "minute_at"] if key.startswith("gold") else ["topic", "partition", "offset"]
+    names = KEYS.get(key.split("/")[0], ("topic", "partition", "offset"))
     columns = ", ".join(f"CAST(`{name}` AS STRING) AS `{name}`" for name in names)
     rows = lake.spark.sql(
         f"SELECT {columns} FROM delta.`{lake.root}/{key}` WHERE {where} ORDER BY ALL LIMIT 1"
@@ -29,6 +29,7 @@ def one(lake: Lake, key: str, where: str) -> str:
     return " AND ".join(f"CAST(`{name}` AS STRING) = '{rows[0][name]}'" for name in names)
 
 
+KEYS = {"gold": ("symbol", "minute_at"), "predictions": ("id",)}
 BTC, ETH = "symbol = 'BTC-USDT'", "symbol = 'ETH-USDT'"
 # No row of one layer follows from one that is tampered with in another.
 DROPPED = {
@@ -40,6 +41,7 @@ DROPPED = {
     "gold/candles_1m": f"{ETH} AND minute_at = '2026-11-23T10:05:00Z'",
     "gold/volatility": f"{ETH} AND minute_at = '2026-11-23T10:04:00Z'",
     "gold/market_summary": ETH,
+    "predictions/forecasts": f"{ETH} AND origin_at = '2026-11-23T10:05:00Z'",
 }
 DOUBLED = {
     "raw/records": "topic = 'market.rejected' OR CAST(value AS STRING) = 'not a record'",
@@ -49,6 +51,7 @@ DOUBLED = {
     "gold/candles_1m": f"{BTC} AND minute_at = '2026-11-23T10:04:00Z'",
     "gold/volatility": f"{BTC} AND minute_at = '2026-11-23T10:04:00Z'",
     "gold/market_summary": BTC,
+    "predictions/forecasts": f"{ETH} AND origin_at = '2026-11-23T10:06:00Z'",
 }
 
 
@@ -71,6 +74,8 @@ def tamper(lake: Lake) -> None:
         f"WHERE {BTC} AND minute_at = '2026-11-23T10:06:00Z'",
         f"UPDATE {table['gold/volatility']} SET ewma = ewma * 1.00001 "
         f"WHERE {BTC} AND minute_at = '2026-11-23T10:05:00Z'",
+        f"UPDATE {table['predictions/forecasts']} SET is_served = NOT is_served, model = 'ewma' "
+        f"WHERE {BTC} AND is_served AND horizon_minutes = 60",
     ]
     for words in changes:
         lake.spark.sql(words).collect()
