@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
+from typing import get_args
 
 from rich.console import Console
 
 from crypto_pipeline import state_format
+from crypto_pipeline.contract.message import MarketKind
 from crypto_pipeline.embedded.running import services
 from crypto_pipeline.formats import FORMAT, refuse_newer
 from crypto_pipeline.lake import writer_lock
@@ -19,6 +22,24 @@ from crypto_pipeline.settings import Settings
 
 
 def migrate(settings: Settings, console: Console) -> int:
+    """The market that is set, else each that the state folder has."""
+    markets = (
+        [settings]
+        if settings.market != "auto"
+        else [
+            replace(settings, market=kind)
+            for kind in get_args(MarketKind)
+            if (settings.state_dir / kind).is_dir()
+        ]
+    )
+    for one in markets:
+        _migrate(one, console)
+    if not markets:
+        _say(console, f"Nothing is kept in {settings.state_dir} yet.")
+    return 0
+
+
+def _migrate(settings: Settings, console: Console) -> None:
     """Tables are changed by the one server that writes them, which is started if it is ours."""
     state = state_format.found(settings)
     refuse_newer(f"The state in {settings.home}", state or 0)
@@ -32,7 +53,6 @@ def migrate(settings: Settings, console: Console) -> int:
     if old:
         _migrate_tables(settings, old, console)
     _say(console, f"Everything in {settings.home} and {settings.lake_root} has format {FORMAT}.")
-    return 0
 
 
 def _migrate_state(settings: Settings, number: int) -> None:

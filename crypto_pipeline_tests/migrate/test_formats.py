@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,20 @@ def test_a_state_folder_without_a_mark_is_older_than_the_marks(
 
     Spool.open(settings).close()
     assert json.loads((settings.home / state_format.FILE).read_text())["format"] == formats.FORMAT
+
+
+def test_where_no_market_is_set_each_that_is_kept_is_brought_along(settings: Settings) -> None:
+    undecided = replace(settings, market="auto")
+    out = io.StringIO()
+    console = Console(file=out, width=300)
+    assert migrate(undecided, console) == 0
+    assert out.getvalue().startswith("Nothing is kept in ")
+
+    markets = [replace(settings, market=kind) for kind in ("live", "simulated")]
+    for one in markets:
+        (one.home / "spool").mkdir(parents=True)
+    assert migrate(undecided, console) == 0
+    assert [state_format.found(one) for one in markets] == [formats.FORMAT] * 2
 
 
 def test_one_look_before_the_stack_starts_sees_what_a_lake_in_a_folder_has(

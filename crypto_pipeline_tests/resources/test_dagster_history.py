@@ -17,12 +17,11 @@ import pytest
 from crypto_pipeline.definitions import defs
 from crypto_pipeline.resources.dagster_history import History
 from crypto_pipeline_tests import proof
+from crypto_pipeline_tests.maintenance.month import BOUND_BYTES_A_MINUTE
 from crypto_pipeline_tests.resources.minutes import Minutes, start
 
 DAY = timedelta(days=1)
 KEPT_DAYS = 1
-# The two runs of a minute, with their events; two files of 0.36 and 0.16 MB most of it.
-BOUND_BYTES_A_MINUTE = 600_000
 # docs/storage.md says so, of a month at the default and pruned hourly.
 BOUND_BYTES = 1_000_000_000
 
