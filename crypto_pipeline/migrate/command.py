@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import get_args
 
 from rich.console import Console
 
 from crypto_pipeline import state_format
-from crypto_pipeline.contract.message import MarketKind
+from crypto_pipeline.contract.message import MARKET_KINDS
 from crypto_pipeline.embedded.running import services
 from crypto_pipeline.formats import FORMAT, refuse_newer
 from crypto_pipeline.lake import writer_lock
@@ -28,7 +27,7 @@ def migrate(settings: Settings, console: Console) -> int:
         if settings.market != "auto"
         else [
             replace(settings, market=kind)
-            for kind in get_args(MarketKind)
+            for kind in MARKET_KINDS
             if (settings.state_dir / kind).is_dir()
         ]
     )
