@@ -13,10 +13,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import TickStatus
 
 from crypto_pipeline.definitions import defs
 from crypto_pipeline.resources.dagster_history import History
 from crypto_pipeline_tests import proof
+from crypto_pipeline_tests.conftest import ROOT
 from crypto_pipeline_tests.maintenance.month import BOUND_BYTES_A_MINUTE
 from crypto_pipeline_tests.resources.minutes import Minutes, start
 
@@ -136,6 +139,16 @@ def test_pruning_stops_when_its_time_is_over_and_goes_on_later(
     rest = History(instance).prune(before=datetime.now(UTC) - DAY)
     # The newest of each job stay: nothing later speaks of their assets.
     assert (rest.runs, rest.is_finished) == (118, True)
+
+
+def test_ticks_go_by_themselves_after_two_weeks_at_most(tmp_path: Path) -> None:
+    shutil.copyfile(ROOT / "deploy" / "dagster.yaml", tmp_path / "dagster.yaml")
+    with dg.DagsterInstance.from_config(str(tmp_path)) as made:
+        for kind in (InstigatorType.SCHEDULE, InstigatorType.SENSOR):
+            days = made.get_tick_retention_settings(kind)
+            assert {status: 0 < n <= 14 for status, n in days.items()} == dict.fromkeys(
+                TickStatus, True
+            ), kind
 
 
 @pytest.mark.prove
