@@ -14,10 +14,12 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from crypto_pipeline import formats, state_format
+from crypto_pipeline.backup.lake_backup import MANIFEST, backup, restore
 from crypto_pipeline.cli import cli
 from crypto_pipeline.embedded import preflight
 from crypto_pipeline.errors import FormatError, LakeError
 from crypto_pipeline.migrate.command import migrate
+from crypto_pipeline.migrate.found import table_formats
 from crypto_pipeline.migrate.migrations import MIGRATIONS
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import CANDLES, RAW
@@ -100,6 +102,24 @@ def test_a_state_folder_without_a_mark_is_older_than_the_marks(
 
     Spool.open(settings).close()
     assert json.loads((settings.home / state_format.FILE).read_text())["format"] == formats.FORMAT
+
+
+def test_an_older_lake_is_backed_up_and_restored_as_it_is_a_newer_one_is_refused(
+    settings: Settings, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    make_lake(settings, None, None)
+    made, folder = make_settings(), tmp_path / "backup"
+    backup(settings, folder)
+    restore(made, folder)
+    assert set(table_formats(made.lake_root).values()) == {0}
+
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"table_format": NEWER}))
+    with pytest.raises(FormatError, match=rf"^The lake in .* has format {NEWER}, "):
+        restore(make_settings(), folder)
+    make_table(Path(settings.lake_root, "silver/gaps"), table_format=NEWER)
+    with pytest.raises(FormatError, match=rf"^Table silver/gaps .* has format {NEWER}, "):
+        backup(settings, tmp_path / "another")
 
 
 def test_where_no_market_is_set_each_that_is_kept_is_brought_along(settings: Settings) -> None:
