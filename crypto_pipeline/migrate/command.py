@@ -9,6 +9,7 @@ from rich.console import Console
 
 from crypto_pipeline import state_format
 from crypto_pipeline.contract.message import MARKET_KINDS
+from crypto_pipeline.embedded import up_lock
 from crypto_pipeline.embedded.running import services
 from crypto_pipeline.formats import FORMAT, refuse_newer
 from crypto_pipeline.lake import writer_lock
@@ -63,7 +64,7 @@ def _migrate_state(settings: Settings, number: int) -> None:
 
 def _migrate_tables(settings: Settings, old: dict[Table, int], console: Console) -> None:
     with ExitStack() as stack:
-        if settings.spark_remote is None:
+        if settings.spark_remote is None and not up_lock.is_held(settings):
             stack.enter_context(services(settings, ["spark"], console=console))
         lock = writer_lock.take(settings.home / "lake-writer.lock")
         stack.callback(lock.release)
