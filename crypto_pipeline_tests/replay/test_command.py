@@ -14,8 +14,10 @@ from crypto_pipeline.replay import command
 from crypto_pipeline.replay.run import Replay
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stage_run import StageRun
-from crypto_pipeline.stages import BRONZE, CANDLES
+from crypto_pipeline.stages import BRONZE, CANDLES, STAGES
 from crypto_pipeline_tests.builders import SOURCE
+from crypto_pipeline_tests.conftest import ROOT
+from crypto_pipeline_tests.documents import examples
 from crypto_pipeline_tests.resources.minutes import minute_of
 
 KRAKEN = "simulator:kraken:7"
@@ -69,3 +71,14 @@ def test_release_lists_what_is_held_or_says_what_it_took(
 )
 def test_replay_says_what_became_of_the_rows(done: Replay, lines: list[str]) -> None:
     assert command.replayed(done) == lines
+
+
+def test_the_documented_replay_is_in_the_words_of_the_command() -> None:
+    page = (ROOT / "docs" / "books.md").read_text()
+    shown = examples.after(page, "crypto-pipeline replay").splitlines()
+    assert shown[:2] == command.replayed(Replay(outcomes={"tick": 1, "candle": 121}, runs=()))[:2]
+    names = [line.split()[0] for line in shown[2:]]
+    assert names == [stage.name for stage in STAGES[STAGES.index(BRONZE) :]]
+    for stage, line in zip(STAGES[STAGES.index(BRONZE) :], shown[2:], strict=True):
+        said = command.replayed(Replay(outcomes={}, runs=(minute_of(stage),)))[-1]
+        assert examples.form(line).split(":")[0] == examples.form(said).split(":")[0]
