@@ -15,6 +15,8 @@ FILE = proof.FOLDER / "a-month-on-a-laptop.json"
 
 
 def measured() -> dict[str, float]:
+    if not FILE.exists():
+        pytest.skip("a minute's cost is not on record yet: `make prove` writes it")
     figures: dict[str, Any] = json.loads(FILE.read_text())["figures"]
     costs = {key: Cost(**cost) for key, cost in figures["a_minute"].items()}
     return bytes_kept(costs, topics_a_minute=figures["topics_a_minute"])
