@@ -62,9 +62,9 @@ def adopt(lake: Lake, ends: TopicEnds) -> Adoption | None:
 
 def adopt_topic(settings: Settings, console: Console) -> int:
     """Adopt what the broker has now and say what changed."""
-    from crypto_pipeline.pipeline import open_pipeline
+    from crypto_pipeline.pipeline import open_by_hand
 
-    with closing(open_pipeline(settings)) as pipeline:
+    with closing(open_by_hand(settings)) as pipeline:
         adoption = adopt(pipeline.lake, pipeline.runner.read_ends())
     if adoption is None:
         console.print("The topics are those that the lake has read. Nothing was changed.")

@@ -200,14 +200,9 @@ def doctor(traceback: bool, reader: bool) -> None:
 @click.pass_obj
 def backup(traceback: bool, folder: Path) -> None:
     """Copy the lake's tables into FOLDER, consistent also while the pipeline runs."""
-    from crypto_pipeline.backup import backup as copy_lake
+    from crypto_pipeline.backup.command import backup_command
 
-    def run(settings: Settings, console: Console) -> int:
-        made = copy_lake(settings, folder)
-        console.print(f"{len(made['tables'])} tables, {len(made['sha256'])} files in {folder}.")
-        return 0
-
-    _exit_with(run, traceback=traceback)
+    _exit_with(lambda found, out: backup_command(found, out, folder), traceback=traceback)
 
 
 @cli.command()
@@ -215,18 +210,18 @@ def backup(traceback: bool, folder: Path) -> None:
 @click.pass_obj
 def restore(traceback: bool, folder: Path) -> None:
     """Check a backup and put its tables where LAKE_ROOT says; the pipeline must not run."""
-    from crypto_pipeline.backup import restore as put_back
-    from crypto_pipeline.embedded import up_lock
-    from crypto_pipeline.errors import MachineError
+    from crypto_pipeline.backup.command import restore_command
 
-    def run(settings: Settings, console: Console) -> int:
-        if up_lock.is_held(settings):
-            raise MachineError("`make up` runs in this folder. Stop it with Ctrl-C first.")
-        found = put_back(settings, folder)
-        console.print(f"{len(found['tables'])} tables of {found['made_at']} are back.")
-        return 0
+    _exit_with(lambda found, out: restore_command(found, out, folder), traceback=traceback)
 
-    _exit_with(run, traceback=traceback)
+
+@cli.command()
+@click.pass_obj
+def migrate(traceback: bool) -> None:
+    """Bring state folder and tables to this version's format; a second time does nothing."""
+    from crypto_pipeline.migrate.command import migrate as bring_along
+
+    _exit_with(bring_along, traceback=traceback)
 
 
 @cli.command()

@@ -24,6 +24,7 @@
     + ForeignMarketError       the lake belongs to another market kind
     + BooksError               rows in do not equal the rows accounted for
     + NotInLakeError           what was asked for by name or time is not there
+  x FormatError            a table or a state folder is of a newer or an older format
   x ServiceError           a service of the laptop stack did not start or died
   x AlertError             an alert could not be sent
 """
@@ -117,6 +118,9 @@ class BooksError(LakeError): ...
 
 
 class NotInLakeError(LakeError): ...
+
+
+class FormatError(PipelineError): ...
 
 
 class ServiceError(PipelineError): ...

@@ -47,9 +47,11 @@ def run_cycle(pipeline: Pipeline) -> Cycle:
 def once(settings: Settings, console: Console) -> int:
     """Poll, publish, run every stage, print; the services are started unless they run already."""
     from crypto_pipeline.embedded.running import services
+    from crypto_pipeline.migrate.found import refuse_other_formats
     from crypto_pipeline.resources.market import ingest
     from crypto_pipeline.stream.topics import ensure
 
+    refuse_other_formats(settings)
     with ExitStack() as stack:
         stack.enter_context(services(settings, ["broker", "spark", "simulator"], console=console))
         ensure(settings)

@@ -15,6 +15,7 @@ from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.session import connect, disconnect, lease_epoch
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.lake.writer_lock import WriterLock, take
+from crypto_pipeline.migrate.found import refuse_other_formats
 from crypto_pipeline.plan import batch_ranges
 from crypto_pipeline.planned_input import topic_rows
 from crypto_pipeline.predictions.publication import forecast_records
@@ -26,6 +27,7 @@ from crypto_pipeline.settings import UNDECIDED, Settings
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stage_run import StageRun, joined
 from crypto_pipeline.stages import STAGES, SUMMARY, VOLATILITY
+from crypto_pipeline.state_format import refuse_other_state
 from crypto_pipeline.stream.ranges import read_ends
 from crypto_pipeline.topic_range import topic_ranges
 
@@ -128,6 +130,7 @@ def reading_lake(settings: Settings, *, role: str) -> Iterator[Lake]:
     """The lake through a session of a reader's own, beside the writer's; raises SparkAwayError."""
     if settings.market == "auto":
         raise SettingsError(UNDECIDED)
+    refuse_other_formats(settings)
     spark = connect(settings, role=role)
     try:
         yield Lake(spark=spark, root=settings.lake_root, market=settings.market)
@@ -135,11 +138,19 @@ def reading_lake(settings: Settings, *, role: str) -> Iterator[Lake]:
         disconnect(spark)
 
 
+def open_by_hand(settings: Settings) -> Pipeline:
+    """For a command: also what it only reads is of today's format, or FormatError is raised."""
+    refuse_other_formats(settings)
+    return open_pipeline(settings)
+
+
 def open_pipeline(settings: Settings) -> Pipeline:
     """Connect to Spark and name the topics; raises SparkAwayError with the remedy.
 
-    Waits for another process of this machine that writes the lake.
+    Waits for another process of this machine that writes the lake. A table's format is looked at
+    before a stage writes it: to look at all of them each minute costs a bucket's requests.
     """
+    refuse_other_state(settings)
     lock = take(settings.home / "lake-writer.lock")
     try:
         return _opened(settings, lock)

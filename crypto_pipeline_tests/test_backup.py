@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from crypto_pipeline import backup as backup_module
-from crypto_pipeline.backup import MANIFEST, backup, copy, restore
+from crypto_pipeline.backup.lake_backup import MANIFEST, backup, restore
+from crypto_pipeline.backup.place import FolderPlace
 from crypto_pipeline.errors import LakeError
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.table import Table
@@ -70,13 +70,15 @@ def test_commits_made_while_it_copies_are_not_in_it_and_no_reader_is_ahead(
     """Each copied file is followed by another commit of both stages."""
     batches = iter(range(4, 1000))
 
-    def copy_and_commit(source: Path, target: Path) -> str:
+    fetch = FolderPlace.fetch
+
+    def fetch_and_commit(own: FolderPlace, name: str, target: Path) -> str:
         batch = next(batches)
         for table in TABLES:
             write_commit(place(settings, table), record(batch))
-        return copy(source, target)
+        return fetch(own, name, target)
 
-    monkeypatch.setattr(backup_module, "copy", copy_and_commit)
+    monkeypatch.setattr(FolderPlace, "fetch", fetch_and_commit)
     backup(settings, tmp_path / "backup")
     monkeypatch.undo()
     restore(elsewhere, tmp_path / "backup")
@@ -124,8 +126,6 @@ def test_what_cannot_be_done_is_said_before_anything_is_done(
     folder = tmp_path / "backup"
     with pytest.raises(LakeError, match="nothing to back up"):
         backup(make_settings(), folder)
-    with pytest.raises(LakeError, match="copies folders only"):
-        backup(replace(settings, lake_root_setting="s3a://bucket/lake"), folder)
     with pytest.raises(LakeError, match="no backup, or one that was cut short"):
         restore(elsewhere, folder)
     backup(settings, folder)

@@ -15,7 +15,7 @@ from crypto_pipeline.stages import BRONZE, RAW, SILVER
 from crypto_pipeline.status import folder_bytes, print_status, read_status
 from crypto_pipeline.stream.spool import spool_folder
 from crypto_pipeline_tests.builders import AT
-from crypto_pipeline_tests.lake.delta_log import record, write_commit
+from crypto_pipeline_tests.lake.delta_log import make_table, record, write_commit
 
 
 @pytest.fixture
@@ -27,7 +27,10 @@ def settings(make_settings: Callable[..., Settings]) -> Settings:
 
 def commit(settings: Settings, table: Table, batch: int, **outputs: list[object]) -> None:
     spans = {key.replace("__", "/"): value for key, value in outputs.items()}
-    write_commit(Path(settings.lake_root, table.key), record(batch, outputs=spans))
+    path = Path(settings.lake_root, table.key)
+    if not path.exists():
+        make_table(path)
+    write_commit(path, record(batch, outputs=spans))
 
 
 def test_a_folder_without_anything_has_zeros_and_no_services(settings: Settings) -> None:

@@ -10,6 +10,7 @@ from crypto_pipeline.audit import (
     bronze_account,
     commit_account,
     gold_account,
+    predictions_account,
     raw_account,
     silver_account,
 )
@@ -18,13 +19,14 @@ from crypto_pipeline.audit.pins import pin
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.tuning import tune
-from crypto_pipeline.stages import BRONZE, CANDLES, RAW, SILVER, TABLES
+from crypto_pipeline.stages import BRONZE, CANDLES, PREDICTIONS, RAW, SILVER, TABLES
 
 ACCOUNTS = (
     (RAW, raw_account.account),
     (BRONZE, bronze_account.account),
     (SILVER, silver_account.account),
     (CANDLES, gold_account.account),
+    (PREDICTIONS, predictions_account.account),
     (RAW, commit_account.account),
 )
 

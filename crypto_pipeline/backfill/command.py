@@ -15,6 +15,7 @@ from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.source.market import check_symbols
 from crypto_pipeline.source.venues import venue_for
+from crypto_pipeline.state_format import refuse_other_state
 
 LEFT_SHOWN = 5
 INCOMPLETE = 1
@@ -30,6 +31,7 @@ def backfill(
     venue: str | None,
 ) -> int:
     """Exit code 0 when all was answered, 1 when the same command is to be run again."""
+    refuse_other_state(settings)
     job = run.plan(settings, symbols=symbols, start=start, end=end, venue=venue)
     check_symbols(settings, venue=venue_for(settings, venue), symbols=job.symbols)
     left, whole = total_minutes(job.left()), total_minutes(job.parts())

@@ -6,11 +6,16 @@ import errno
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 
+from crypto_pipeline.embedded.launch import PROJECT_ROOT
 from crypto_pipeline.embedded.services import Service
-from crypto_pipeline.errors import MachineError
-from crypto_pipeline.settings import Settings
+from crypto_pipeline.errors import LakeError, MachineError
+from crypto_pipeline.settings import Settings, process_environment
+from crypto_pipeline.state_format import refuse_other_state
 
 FREE_GB = 3
 
@@ -40,6 +45,29 @@ def check_writable(settings: Settings) -> None:
             f"Cannot write to the state folder {settings.state_dir}: {reason}. "
             "Make it writable, or set STATE_DIR to another folder."
         ) from error
+
+
+def check_formats(settings: Settings) -> None:
+    """State folder and tables are of today's format; FormatError or LakeError say what is not.
+
+    A child looks at the tables: the libraries that read them would keep 110 MB in this process.
+    """
+    refuse_other_state(settings)
+    if not settings.is_lake_in_store and not Path(settings.lake_root).is_dir():
+        return
+    looked = subprocess.run(
+        [sys.executable, "-m", "crypto_pipeline.migrate.found"],
+        env={
+            **process_environment(),
+            **settings.environment(),
+            "PYTHONPATH": str(PROJECT_ROOT),
+        },
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if looked.returncode != 0:
+        raise LakeError(looked.stderr.strip())
 
 
 def check_ports(services: Iterable[Service]) -> None:

@@ -12,6 +12,7 @@ from crypto_pipeline.embedded import broker, dagster_home, spark_guard, spark_se
 from crypto_pipeline.embedded.java import JavaHome
 from crypto_pipeline.embedded.launch import PROJECT_ROOT, Launch
 from crypto_pipeline.settings import Settings
+from crypto_pipeline.state_format import open_state
 from crypto_pipeline.store_settings import is_in_store
 
 # While a run is under way its processes do not end when asked; a run is safe to kill.
@@ -48,7 +49,7 @@ def table(settings: Settings, java: JavaHome) -> tuple[Service, ...]:
 
 def prepare(settings: Settings, java: JavaHome) -> None:
     """Write what the services read: configuration, folders, the Spark token."""
-    settings.home.mkdir(parents=True, exist_ok=True)
+    open_state(settings)
     spark_server.prepare(settings)
     spark_guard.prepare(settings, spark_server.launch(settings, java))
     broker.prepare(settings, java)

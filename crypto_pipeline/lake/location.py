@@ -10,6 +10,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField
 
+from crypto_pipeline import formats
 from crypto_pipeline.contract.message import MarketKind
 from crypto_pipeline.errors import ForeignMarketError, LeaseHeldError, SchemaDriftError
 from crypto_pipeline.lake import log
@@ -54,7 +55,7 @@ class Lake:
     def ensure(self, table: Table) -> None:
         """Create the table when it is missing; refuse one of another market, engine or shape.
 
-        Raises ForeignMarketError or SchemaDriftError with the kind of drift.
+        Raises ForeignMarketError, FormatError, or SchemaDriftError with the kind of drift.
         """
         state = log.open_table(self.path(table))
         if state is None:
@@ -71,6 +72,9 @@ class Lake:
                 f"Table {table.key} is written by {state.properties.get(ENGINE_PROPERTY)}. One "
                 f"engine writes a table: run its stage there, or move the table to {ENGINE}."
             )
+        formats.refuse_other(
+            f"Table {table.key} in {self.root}", formats.of_table(state.properties)
+        )
         expected = [(f.name, f.dataType.simpleString()) for f in table.schema.fields]
         new = added_columns(table, list(state.columns))
         drift = describe_drift(expected, [*state.columns, *((f.name, f.kind) for f in new)])
@@ -152,7 +156,8 @@ def describe_drift(expected: list[tuple[str, str]], found: list[tuple[str, str]]
 
 def _create_statement(table: Table, *, path: str, market: MarketKind) -> str:
     columns = ", ".join(_definition(f) for f in table.schema.fields)
-    properties = {**table.properties, MARKET_PROPERTY: market, ENGINE_PROPERTY: ENGINE}
+    marks = {MARKET_PROPERTY: market, ENGINE_PROPERTY: ENGINE, formats.PROPERTY: formats.FORMAT}
+    properties = {**table.properties, **marks}
     pairs = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
     partition = f"PARTITIONED BY ({', '.join(table.partition_by)})" if table.partition_by else ""
     return (

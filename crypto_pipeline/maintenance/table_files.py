@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from pyarrow import fs
 
+from crypto_pipeline import formats
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.log import CommitRecord
 from crypto_pipeline.lake.opening import open_delta
@@ -90,15 +91,20 @@ class TableFiles:
 
 
 def inspect(path: str, table: Table) -> TableFiles | None:
-    """Read the log of one table; None where there is no table yet."""
+    """Read the log of one table; None where there is no table yet.
+
+    Raises FormatError when the table is of another format.
+    """
     opened = open_delta(path)
     if opened is None:
         return None
+    properties = dict(opened.metadata().configuration)
+    formats.refuse_other(f"The table in {path}", formats.of_table(properties))
     committed = log.last_commit(path)
     return TableFiles(
         table=table,
         version=opened.version(),
-        properties=dict(opened.metadata().configuration),
+        properties=properties,
         partitions=partitions(opened),
         log=log_folder(opened),
         committed=committed,

@@ -92,7 +92,7 @@ def _described(rows: DataFrame) -> DataFrame:
         *ORIGIN,
         "horizon_minutes",
         (F.col("origin_at") + F.make_interval(mins=horizon)).alias("target_at"),
-        _id().alias("id"),
+        forecast_id(F.col("said.model"), F.col("said.model_version")).alias("id"),
         F.col("said.model").alias("model"),
         F.col("said.model_version").alias("model_version"),
         "is_served",
@@ -107,15 +107,16 @@ def _described(rows: DataFrame) -> DataFrame:
     )
 
 
-def _id() -> Column:
+def forecast_id(model: Column, version: Column) -> Column:
+    """The hash of what is asked and who answers."""
     parts = [
         F.lit("forecast"),
         F.col("source"),
         F.col("symbol"),
         F.col("origin_at").cast("string"),
         F.col("horizon_minutes").cast("string"),
-        F.col("said.model"),
-        F.col("said.model_version"),
+        model,
+        version,
     ]
     return F.sha2(F.concat_ws("\x1f", *parts), 256)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from crypto_pipeline.pipeline import open_pipeline
+from crypto_pipeline.pipeline import open_by_hand
 from crypto_pipeline.rebuild.run import TableRebuilt, rebuild
 from crypto_pipeline.replay.run import drain
 from crypto_pipeline.settings import Settings
@@ -17,7 +17,7 @@ def rebuild_command(settings: Settings, console: Console, *, layer: str) -> int:
     def show(done: TableRebuilt) -> None:
         console.print(line(done), markup=False, highlight=False)
 
-    with open_pipeline(settings) as pipeline:
+    with open_by_hand(settings) as pipeline:
         # Nothing may be on its way between two stages.
         drain(pipeline.runner, after=RAW)
         tables = rebuild(pipeline.lake, layer, on_table=show)

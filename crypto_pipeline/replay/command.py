@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from crypto_pipeline.holding.release import held_now, release
-from crypto_pipeline.pipeline import open_pipeline
+from crypto_pipeline.pipeline import open_by_hand
 from crypto_pipeline.replay.run import Replay, replay
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stage_run import StageRun
@@ -16,7 +16,7 @@ NOT_HELD = 1
 def replay_command(
     settings: Settings, console: Console, *, reason: str | None, source: str | None
 ) -> int:
-    with open_pipeline(settings) as pipeline:
+    with open_by_hand(settings) as pipeline:
         done = replay(pipeline.runner, reason=reason, source=source)
     for line in replayed(done):
         console.print(line, markup=False, highlight=False)
@@ -25,7 +25,7 @@ def replay_command(
 
 def release_command(settings: Settings, console: Console, *, source: str | None) -> int:
     """Without a source the held ones are listed. Exit code 1: the named one is not held."""
-    with open_pipeline(settings) as pipeline:
+    with open_by_hand(settings) as pipeline:
         held = held_now(pipeline.lake)
         if source is None or source not in held:
             for name, batch in sorted(held.items()):

@@ -20,6 +20,7 @@ from typing import IO, Self
 from crypto_pipeline.contract.poll import Purpose
 from crypto_pipeline.errors import SpoolFullError, StreamError
 from crypto_pipeline.settings import Settings
+from crypto_pipeline.state_format import open_state
 from crypto_pipeline.stream.durable import TEMPORARY, sync_folder, write_durably
 from crypto_pipeline.stream.frame import pack, unpack
 from crypto_pipeline.stream.publish import Outgoing
@@ -74,6 +75,7 @@ class Spool:
 
     @classmethod
     def open(cls, settings: Settings) -> Spool:
+        open_state(settings)
         return cls(spool_folder(settings), limit_bytes=spool_limit_bytes(settings))
 
     def __enter__(self) -> Self:

@@ -22,7 +22,7 @@ def named(found: Audit) -> set[tuple[str, str]]:
 
 def one(lake: Lake, key: str, where: str) -> str:
     """A condition that holds for one row of a table, of those that meet another."""
-    names = ["symbol", "minute_at"] if key.startswith("gold") else ["topic", "partition", "offset"]
+    names = KEYS.get(key.split("/")[0], ("topic", "partition", "offset"))
     columns = ", ".join(f"CAST(`{name}` AS STRING) AS `{name}`" for name in names)
     rows = lake.spark.sql(
         f"SELECT {columns} FROM delta.`{lake.root}/{key}` WHERE {where} ORDER BY ALL LIMIT 1"
@@ -30,6 +30,7 @@ def one(lake: Lake, key: str, where: str) -> str:
     return " AND ".join(f"CAST(`{name}` AS STRING) = '{rows[0][name]}'" for name in names)
 
 
+KEYS = {"gold": ("symbol", "minute_at"), "predictions": ("id",)}
 BTC, ETH = "symbol = 'BTC-USDT'", "symbol = 'ETH-USDT'"
 # No row of one layer follows from one that is tampered with in another.
 DROPPED = {
@@ -41,6 +42,7 @@ DROPPED = {
     "gold/candles_1m": f"{ETH} AND minute_at = '2026-11-23T10:05:00Z'",
     "gold/volatility": f"{ETH} AND minute_at = '2026-11-23T10:04:00Z'",
     "gold/market_summary": ETH,
+    "predictions/forecasts": f"{ETH} AND origin_at = '2026-11-23T10:05:00Z'",
 }
 DOUBLED = {
     "raw/records": "topic = 'market.rejected' OR CAST(value AS STRING) = 'not a record'",
@@ -50,12 +52,14 @@ DOUBLED = {
     "gold/candles_1m": f"{BTC} AND minute_at = '2026-11-23T10:04:00Z'",
     "gold/volatility": f"{BTC} AND minute_at = '2026-11-23T10:04:00Z'",
     "gold/market_summary": BTC,
+    "predictions/forecasts": f"{ETH} AND origin_at = '2026-11-23T10:11:00Z'",
 }
 
 
 def tamper(lake: Lake) -> None:
     """Drop, double and reclassify rows in each layer."""
     table = {key: f"delta.`{lake.root}/{key}`" for key in {*DROPPED, *DOUBLED}}
+    other_topic = one(lake, "bronze/candles", f"{BTC} AND open_at = '2026-11-23T10:05:00Z'")
     moved = one(lake, "bronze/ticks", f"{ETH} AND poll_at = '2026-11-23T10:06:00Z'")
     changes = [f"DELETE FROM {table[k]} WHERE {one(lake, k, w)}" for k, w in DROPPED.items()]
     changes += [
@@ -63,6 +67,7 @@ def tamper(lake: Lake) -> None:
         for k, w in DOUBLED.items()
     ]
     changes += [
+        f"UPDATE {table['raw/records']} SET topic = 'market.ticks' WHERE {other_topic}",
         f"""INSERT INTO {table["bronze/rejected"]} SELECT 'bad_number', 'made up', source,
         CAST('x' AS BINARY), 1, topic, epoch, `partition`, `offset`, broker_at,
         CAST(broker_at AS DATE), batch FROM {table["bronze/ticks"]} WHERE {moved}""",
@@ -72,6 +77,8 @@ def tamper(lake: Lake) -> None:
         f"WHERE {BTC} AND minute_at = '2026-11-23T10:06:00Z'",
         f"UPDATE {table['gold/volatility']} SET ewma = ewma * 1.00001 "
         f"WHERE {BTC} AND minute_at = '2026-11-23T10:05:00Z'",
+        f"UPDATE {table['predictions/forecasts']} SET is_served = false, model = 'har_pooled' "
+        f"WHERE {BTC} AND is_served AND horizon_minutes = 60",
     ]
     for words in changes:
         lake.spark.sql(words).collect()
@@ -99,14 +106,23 @@ def test_sound_books_balance_and_each_tampered_row_is_named(
     assert not found.is_clean
     assert "raw/records" in summary(found)
     reason = {"silver/set_aside": "too_late"}
-    assert {(k, f"missing ({reason[k]})" if k in reason else "missing") for k in DROPPED} | {
+    recounted = DROPPED.keys() - {"predictions/forecasts"}
+    assert {(k, f"missing ({reason[k]})" if k in reason else "missing") for k in recounted} | {
         (k, "doubled (conflict)" if k in reason else "doubled") for k in DOUBLED
     } | {
         ("silver/candles", "id twice"),
+        ("bronze/candles", "unexpected"),
         ("bronze/ticks", "missing"),
         ("bronze/rejected", "unexpected"),
         ("silver/set_aside", "missing (duplicate)"),
         ("silver/set_aside", "unexpected (conflict)"),
         ("gold/candles_1m", "altered"),
         ("gold/volatility", "altered (ewma)"),
+        ("predictions/forecasts", "not what the commit counts"),
+        ("predictions/forecasts", "altered (id)"),
+        ("predictions/forecasts", "none is served"),
     } <= named(found)
+    # The record that was put on another topic: nothing else of this one was touched.
+    assert any(
+        d.table == "raw/records" and "market.candles" in d.example for d in found.differences
+    )

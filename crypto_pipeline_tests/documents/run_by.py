@@ -39,6 +39,9 @@ RUN = {
     "crypto-pipeline evaluate": (
         "evaluation/test_evaluate.py::test_a_folder_is_scored_printed_and_written"
     ),
+    "crypto-pipeline migrate": (
+        "migrate/test_migrate.py::test_an_unmarked_lake_is_brought_along_and_goes_on"
+    ),
     "crypto-pipeline rebuild": f"{LAKE}::test_rebuild_finds_gold_equal",
     "crypto-pipeline release": f"{LAKE}::test_nothing_is_held_and_nothing_waits_for_a_replay",
     "crypto-pipeline replay": f"{LAKE}::test_nothing_is_held_and_nothing_waits_for_a_replay",

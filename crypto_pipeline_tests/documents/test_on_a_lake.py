@@ -25,11 +25,12 @@ from crypto_pipeline.embedded import up_lock
 from crypto_pipeline.embedded.running import services
 from crypto_pipeline.settings import Settings, spark_token
 from crypto_pipeline_tests.conftest import ROOT
-from crypto_pipeline_tests.documents import pages
+from crypto_pipeline_tests.documents import examples, pages
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
 
 SYMBOLS = ("BTC-USDT", "ETH-USDT")
+BOOKS = (ROOT / "docs" / "books.md").read_text()
 ANALYST = (ROOT / "docs" / "analyst.md").read_text()
 QUERIES = [block.text for block in pages.blocks(ANALYST) if block.kind == "python"]
 
@@ -85,6 +86,15 @@ def test_audit_finds_no_difference(stack: Stack) -> None:
     found = stack.run("audit")
     assert found.exit_code == 0, found.output
     assert "no difference" in found.output
+    shown, printed = examples.after(BOOKS, "crypto-pipeline audit"), found.output
+    (heading, *stages), (own_heading, *own_stages) = map(examples.rows, (shown, printed))
+    assert own_heading == heading
+    assert [row[0] for row in own_stages if row[0]] == [row[0] for row in stages if row[0]]
+    assert last_form(printed) == last_form(shown)
+
+
+def last_form(text: str) -> str:
+    return examples.form(text.strip().splitlines()[-1])
 
 
 def test_trace_ends_at_the_venues_bytes(stack: Stack) -> None:
@@ -94,6 +104,8 @@ def test_trace_ends_at_the_venues_bytes(stack: Stack) -> None:
     assert shown.exit_code == 0, shown.output
     assert re.search(r"raw/records .*offsets", shown.output)
     assert '"symbol":"BTC-USDT"' in shown.output.replace(" ", "")
+    chain = examples.links(examples.after(BOOKS, "crypto-pipeline trace"))
+    assert examples.links(shown.output) == chain
 
 
 def test_nothing_is_held_and_nothing_waits_for_a_replay(stack: Stack) -> None:
@@ -114,6 +126,8 @@ def test_rebuild_finds_gold_equal(stack: Stack) -> None:
     said = stack.run("rebuild", "gold")
     assert said.exit_code == 0, said.output
     assert "3 tables rebuilt, all equal." in said.output
+    shown = map(examples.form, examples.after(BOOKS, "crypto-pipeline rebuild").splitlines())
+    assert set(map(examples.form, said.output.splitlines())) <= set(shown)
 
 
 def test_a_backup_is_restored_elsewhere(

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
+from crypto_pipeline import formats
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.log import CommitRecord
 
@@ -33,13 +34,26 @@ def record(
     )
 
 
-def write_commit(path: Path | str, commit: CommitRecord) -> None:
-    """One commit with our metadata and transaction, as Spark writes it."""
+def make_table(path: Path | str, *, table_format: int | None = formats.FORMAT) -> None:
+    """An empty table with the mark of a format, or without one."""
+    DeltaTable.create(
+        str(path),
+        ROWS.schema,
+        configuration={} if table_format is None else {formats.PROPERTY: str(table_format)},
+        raise_if_key_not_exists=False,
+    )
+
+
+def write_commit(
+    path: Path | str, commit: CommitRecord, *, options: dict[str, str] | None = None
+) -> None:
+    """One commit with our metadata and transaction, as Spark writes it; `options` are a store's."""
     place = str(path)
     write_deltalake(
         place,
         ROWS,
         mode="append",
+        storage_options=options,
         commit_properties=CommitProperties(
             custom_metadata={"userMetadata": commit.user_metadata()},
             app_transactions=[Transaction(log.app_id(place), commit.batch)],

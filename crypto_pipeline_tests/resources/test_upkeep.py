@@ -16,7 +16,7 @@ from crypto_pipeline.maintenance.lake_upkeep import Counted
 from crypto_pipeline.maintenance.work import Kind
 from crypto_pipeline.resources.upkeep import UpkeepResource
 from crypto_pipeline_tests.alerting.servers import webhook
-from crypto_pipeline_tests.lake.delta_log import record, write_commit
+from crypto_pipeline_tests.lake.delta_log import make_table, record, write_commit
 
 
 class Stub:
@@ -92,6 +92,7 @@ def test_the_sensor_asks_for_a_bite_when_a_log_says_so(
 ) -> None:
     context = dg.build_sensor_context(instance=instance)
     assert "Nothing is due" in str(automation.upkeep_due(context))
+    make_table(lake_root / MARKET_SUMMARY.key)
     for batch in range(1, 31):
         write_commit(lake_root / MARKET_SUMMARY.key, record(batch))
     asked = automation.upkeep_due(context)

@@ -9,18 +9,22 @@ import pytest
 from deltalake import DeltaTable
 from rich.console import Console
 
+from crypto_pipeline import formats
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.audit.command import audit_command
-from crypto_pipeline.embedded import jars
+from crypto_pipeline.embedded import jars, up_lock
 from crypto_pipeline.embedded.running import services
+from crypto_pipeline.errors import FormatError
 from crypto_pipeline.lake.opening import storage_options
 from crypto_pipeline.maintenance.lake_upkeep import open_upkeep
+from crypto_pipeline.migrate.command import migrate
+from crypto_pipeline.migrate.found import refuse_other_formats
 from crypto_pipeline.once import run_cycle
 from crypto_pipeline.pipeline import Pipeline, open_pipeline
 from crypto_pipeline.rebuild.command import rebuild_command
 from crypto_pipeline.resources.market import ingest
 from crypto_pipeline.settings import Settings
-from crypto_pipeline.stages import TABLES
+from crypto_pipeline.stages import RAW, TABLES
 from crypto_pipeline.status import read_status
 from crypto_pipeline.stream.ranges import read_ends
 from crypto_pipeline.stream.topics import ensure
@@ -95,6 +99,20 @@ def test_a_cycle_ends_in_the_bucket_though_no_commit_is_ever_heard_of(
         ids = column(in_bucket, key, "id")
         assert len(ids) == len(set(ids)) > 0, key
     assert len(column(in_bucket, "gold/market_summary", "symbol")) == len(in_bucket.symbols)
+
+
+def test_a_table_without_a_mark_is_brought_along_in_the_bucket(in_bucket: Settings) -> None:
+    with open_pipeline(in_bucket) as pipeline:
+        lake = pipeline.lake
+        lake.ensure(RAW.primary)
+        unmark = f"ALTER TABLE delta.`{lake.path(RAW.primary)}` UNSET TBLPROPERTIES"
+        lake.spark.sql(f"{unmark} ('{formats.PROPERTY}')").collect()
+    with pytest.raises(FormatError, match=r"raw/records in s3a://.* has format 0"):
+        refuse_other_formats(in_bucket)
+    # As beside `make up`: the server that runs is used.
+    with up_lock.hold(in_bucket):
+        assert migrate(in_bucket, Console(quiet=True)) == 0
+    refuse_other_formats(in_bucket)
 
 
 @pytest.mark.prove

@@ -1,4 +1,4 @@
-"""`crypto-pipeline backup` and `restore`: the lake's tables at pinned versions, with sums.
+"""The lake's tables at pinned versions, with sums, into a folder and back.
 
 A backup is consistent while the pipeline runs. Versions are pinned from the end of the pipeline to
 its beginning, so no table has read what the backup of its input lacks; files of a pinned version
@@ -7,10 +7,8 @@ are never changed, and not removed for two days. Restored, each stage goes on fr
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,20 +18,22 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
 
+from crypto_pipeline import formats
+from crypto_pipeline.backup.place import Place, place, sum_of
 from crypto_pipeline.errors import LakeError
+from crypto_pipeline.lake.opening import open_delta
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import TABLES
 from crypto_pipeline.stream.durable import write_durably
 from crypto_pipeline.version import VERSION
 
+# Of the backup itself; that of the tables in it is beside it.
 FORMAT = 1
 MANIFEST = "backup.json"
 LOG = "_delta_log"
 # A commit, a checkpoint (whole or in parts) and a checksum begin with their version.
 LOG_FILE = re.compile(r"(\d{20})\.[\w.]+")
-CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,23 +42,25 @@ class Pinned:
 
     key: str
     version: int
+    format: int
     files: tuple[str, ...]
 
 
 def backup(settings: Settings, folder: Path, *, now: datetime | None = None) -> dict[str, Any]:
     """Copy the lake into an empty folder; the manifest comes last, so half a backup has none."""
-    root = _local(settings.lake_root)
     if folder.exists() and any(folder.iterdir()):
         raise LakeError(f"{folder} is not empty. Give a folder that is not there yet, or empty.")
-    tables = list(pin(root))
+    source = place(settings)
+    tables = list(pin(settings.lake_root, source))
     if not tables:
-        raise LakeError(f"There are no tables in {root}: nothing to back up.")
+        raise LakeError(f"There are no tables in {settings.lake_root}: nothing to back up.")
     sums = {}
     for table in tables:
         for name in table.files:
-            sums[name] = copy(root / name, folder / name)
+            sums[name] = source.fetch(name, folder / name)
     manifest = {
         "format": FORMAT,
+        "table_format": max(table.format for table in tables),
         "market": settings.market,
         "code_version": VERSION,
         "made_at": (now or datetime.now(UTC)).isoformat(),
@@ -70,22 +72,22 @@ def backup(settings: Settings, folder: Path, *, now: datetime | None = None) -> 
 
 
 def restore(settings: Settings, folder: Path) -> dict[str, Any]:
-    """Check every sum, then put the tables where LAKE_ROOT says, which must hold none."""
-    root = _local(settings.lake_root)
+    """Check every sum, then put the tables where LAKE_ROOT says, which must hold nothing."""
+    target = place(settings)
     manifest = read_manifest(folder)
     if manifest["market"] != settings.market:
         raise LakeError(
             f"The backup in {folder} holds {manifest['market']} data, this is MARKET="
             f"{settings.market}. Set MARKET to the backup's own."
         )
-    if root.exists() and any(root.iterdir()):
+    if not target.is_empty():
         raise LakeError(
-            f"{root} is not empty. Stop the pipeline and move it away, or set LAKE_ROOT to a "
-            "folder that is not there yet."
+            f"{settings.lake_root} is not empty. Stop the pipeline and move it away, or set "
+            "LAKE_ROOT to a place where nothing is yet."
         )
     check(folder, manifest)
     for name in manifest["sha256"]:
-        copy(folder / name, root / name)
+        target.put(name, folder / name)
     return manifest
 
 
@@ -111,58 +113,36 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"The backup in {folder} has format {manifest['format']}, this version knows {FORMAT}. "
             f"Use crypto-pipeline {manifest['code_version']} or newer."
         )
+    formats.refuse_newer(f"The lake in {folder}", manifest.get("table_format", 0))
     return manifest
 
 
-def pin(root: Path) -> Iterator[Pinned]:
-    """Every table that is there, the last of the pipeline first, the primary before its sides."""
+def pin(root: str, source: Place) -> Iterator[Pinned]:
+    """Every table that is there, the last of the pipeline first, the primary before its sides.
+
+    One of an older format is taken as well: this is what is made before a migration.
+    """
     for table in reversed(TABLES):
-        try:
-            opened = DeltaTable(str(root / table.key))
-        except TableNotFoundError:
+        opened = open_delta(f"{root.rstrip('/')}/{table.key}")
+        if opened is None:
             continue
-        version = opened.version()
+        number = formats.of_table(opened.metadata().configuration)
+        formats.refuse_newer(f"Table {table.key} in {root}", number)
         yield Pinned(
             key=table.key,
-            version=version,
-            files=tuple(f"{table.key}/{name}" for name in _files(root / table.key, opened)),
+            version=opened.version(),
+            format=number,
+            files=tuple(f"{table.key}/{name}" for name in _files(table.key, opened, source)),
         )
 
 
-def copy(source: Path, target: Path) -> str:
-    """Copy a file and return the sum of what was read; the copy is compared with it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-    total = sum_of(source)
-    if sum_of(target) != total:
-        raise LakeError(f"The copy of {source} differs from it. Check the disk of {target.parent}.")
-    return total
-
-
-def sum_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _files(folder: Path, opened: DeltaTable) -> Sequence[str]:
+def _files(key: str, opened: DeltaTable, source: Place) -> Sequence[str]:
     """Live data files of the pinned version, then its log; later commits are not of it."""
     actions = pa.table(opened.get_add_actions(flatten=True))
     data = [unquote(name) for name in actions.column("path").to_pylist()]
     logs = sorted(
-        f"{LOG}/{file.name}"
-        for file in (folder / LOG).iterdir()
-        if (found := LOG_FILE.fullmatch(file.name)) and int(found[1]) <= opened.version()
+        f"{LOG}/{name}"
+        for name in source.names(f"{key}/{LOG}")
+        if (found := LOG_FILE.fullmatch(name)) and int(found[1]) <= opened.version()
     )
     return [*sorted(data), *logs]
-
-
-def _local(root: str) -> Path:
-    if "://" in root:
-        raise LakeError(
-            f"LAKE_ROOT is {root}. This copies folders only: use the store's own versions and "
-            "copies, stage by stage from the last to the first."
-        )
-    return Path(root)
