@@ -17,6 +17,7 @@ from crypto_pipeline.lake.table import Table
 from crypto_pipeline.lake.writer_lock import WriterLock, take
 from crypto_pipeline.plan import batch_ranges
 from crypto_pipeline.planned_input import topic_rows
+from crypto_pipeline.predictions.live import Scoring, newest_reports, score
 from crypto_pipeline.predictions.publication import forecast_records
 from crypto_pipeline.predictions.schema import FORECASTS
 from crypto_pipeline.predictions.training import Training, train
@@ -85,6 +86,13 @@ class Pipeline:
             return Training(fits=(), model_version=None, reason="no new minute in this cycle")
         return train(self.lake, market_now=now)
 
+    def score(self) -> Scoring:
+        """Join past forecasts with what came since the last time; ask the gate when it is due."""
+        now = self.market_now()
+        if now is None:
+            return Scoring(0, [], "no new minute in this cycle")
+        return score(self.lake, market_now=now)
+
     def publish_summary(self) -> Publication:
         return self.screen.publish_summary(
             at=self._position(SUMMARY.primary), records=lambda: summary_records(self.lake)
@@ -109,7 +117,11 @@ class Pipeline:
     def publish_status(self, *, run_id: str | None = None) -> Publication:
         behind = {name: self._behind(stage) for name, stage in BY_NAME.items() if name in self.runs}
         return self.screen.publish_status(
-            self.runs, market=self.lake.market, behind=behind, run_id=run_id
+            self.runs,
+            market=self.lake.market,
+            behind=behind,
+            run_id=run_id,
+            horizons=newest_reports(self.lake),
         )
 
     def _behind(self, stage: Stage) -> int:

@@ -1,4 +1,4 @@
-"""Predictions: the fitted models, and what they say."""
+"""Predictions: the fitted models, what they say, how it came out, and who may serve."""
 
 from __future__ import annotations
 
@@ -69,4 +69,54 @@ MODELS = Table(
     partition_by=(),
     write_mode="append",
     fact_column="trained_through",
+)
+SCORES = Table(
+    layer="predictions",
+    name="scores",
+    description="One origin, horizon and model: losses of its forecasts against what came",
+    schema=StructType(
+        [
+            moment("origin_at", "Origin of the forecasts, a multiple of 5 minutes ends it, UTC"),
+            column("horizon_minutes", IntegerType(), "Minutes ahead"),
+            text("model", "Model that was scored"),
+            text("model_version", "Its version then"),
+            whole("forecasts", "Forecasts scored: of symbols that every model spoke of"),
+            whole("served", "Those of them that were the forecast to show"),
+            number("qlike", "Mean of y/f - ln(y/f) - 1 over the symbols"),
+            number("median_qlike", "Its median over the symbols"),
+            number("mse_log", "Mean of (ln y - ln f)^2"),
+            number("pinball", "Mean pinball loss of the 5, 50 and 95 % quantiles, log return"),
+            number("coverage", "Share of returns inside the 90 % band"),
+            DATE,
+            BATCH,
+        ]
+    ),
+    keys=("origin_at", "horizon_minutes", "model"),
+    partition_by=("date",),
+    write_mode="append",
+    fact_column="origin_at",
+)
+GATES = Table(
+    layer="predictions",
+    name="gates",
+    description="One decision on who serves a horizon; the newest holds",
+    schema=StructType(
+        [
+            moment("decided_at", "Newest minute in gold at the decision, UTC"),
+            column("horizon_minutes", IntegerType(), "Minutes ahead"),
+            text("champion", "Fitted model that won; null when none has, then the baseline serves"),
+            text("baseline", "The formula of lower QLIKE, which the test is against"),
+            text("reason", "The decision in a sentence"),
+            whole("origins", "Origins compared"),
+            number("qlike", "Mean QLIKE of the challenger; null with too few origins"),
+            number("baseline_qlike", "The same of the baseline"),
+            number("dm_statistic", "Diebold-Mariano; below zero speaks for the challenger"),
+            number("p_value", "Two-sided; null when undefined"),
+            BATCH,
+        ]
+    ),
+    keys=("decided_at", "horizon_minutes"),
+    partition_by=(),
+    write_mode="append",
+    fact_column="decided_at",
 )

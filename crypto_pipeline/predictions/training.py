@@ -75,7 +75,11 @@ def _keep(
         stage="training",
         batch=batch,
         write_id=str(uuid.uuid4()),
-        ranges={"trained_through": market_now.isoformat(), "input_version": input_version},
+        ranges={
+            "trained_through": market_now.isoformat(),
+            "input_version": input_version,
+            "model_version": version,
+        },
         counts={"fits": len(fits)},
         outputs={},
         code_version=VERSION,

@@ -1,4 +1,4 @@
-"""The newest minute of each instrument → forecasts of every model."""
+"""The newest minute of each instrument → forecasts of every model, one of them served."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from pyspark.sql import functions as F
 from crypto_pipeline.gold.schema import VOLATILITY
 from crypto_pipeline.gold.volatility import annualised
 from crypto_pipeline.predictions import har
-from crypto_pipeline.predictions.schema import FORECASTS, HORIZONS, MODELS
+from crypto_pipeline.predictions.gate import FIRST_FORMULA, FORMULAS, GREATEST_AGE
+from crypto_pipeline.predictions.schema import FORECASTS, GATES, HORIZONS, MODELS
 from crypto_pipeline.stage import StageInput, StageResult, conform
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 FORMULA_VERSION = "1"
-# Best first: the first that has a value is served. Scores decide this once they are kept.
-SERVING_ORDER = ("har_pooled", "ewma", "persistence")
 NORMAL_95 = 1.6448536269514722
 ORIGIN = ("source", "symbol", "origin_at")
 
@@ -38,17 +37,24 @@ def classify(minutes: DataFrame, earlier: DataFrame) -> DataFrame:
     return frame.withColumn("outcome", outcome)
 
 
-def forecasts(origins: DataFrame, models: DataFrame) -> DataFrame:
-    """One row an origin, horizon and model that has a value; a missing input gives no row."""
+def forecasts(origins: DataFrame, models: DataFrame, gates: DataFrame) -> DataFrame:
+    """One row an origin, horizon and model that has a value; a missing input gives no row.
+
+    A fit that is too old says nothing.
+    """
     horizon = F.col("horizon_minutes")
-    spread = origins.withColumn(
-        "horizon_minutes", F.explode(F.array(*(F.lit(h) for h in HORIZONS)))
-    ).join(F.broadcast(newest_models(models)), on="horizon_minutes", how="left")
+    spread = (
+        origins.withColumn("horizon_minutes", F.explode(F.array(*(F.lit(h) for h in HORIZONS))))
+        .join(F.broadcast(newest_models(models)), on="horizon_minutes", how="left")
+        .join(F.broadcast(newest_gates(gates)), on="horizon_minutes", how="left")
+        .withColumn("is_fitted", is_fresh())
+    )
     persistence = F.coalesce(*(F.when(horizon == h, F.col(name)) for h, name in har.LABEL.items()))
+    fitted = F.when(F.col("is_fitted"), har.predicted_variance(horizon))
     said = {
         "persistence": (F.lit(FORMULA_VERSION), persistence),
         "ewma": (F.lit(FORMULA_VERSION), F.pow("ewma", F.lit(2.0)) / 525_600 * horizon),
-        har.MODEL: (F.col("fitted_version"), har.predicted_variance(horizon)),
+        har.MODEL: (F.col("fitted_version"), fitted),
     }
     rows = spread.withColumn(
         "said",
@@ -59,15 +65,45 @@ def forecasts(origins: DataFrame, models: DataFrame) -> DataFrame:
                         F.lit(name).alias("model"),
                         version.alias("model_version"),
                         variance.cast("double").alias("variance"),
-                        F.lit(SERVING_ORDER.index(name)).alias("place"),
                     )
                     for name, (version, variance) in said.items()
                 )
             )
         ),
     ).where(F.col("said.variance").isNotNull())
-    best = F.min("said.place").over(Window.partitionBy(*ORIGIN, "horizon_minutes"))
-    return _described(rows.withColumn("is_served", F.col("said.place") == best))
+    placed = rows.withColumn("place", serving_place())
+    best = F.min("place").over(Window.partitionBy(*ORIGIN, "horizon_minutes"))
+    is_served = F.coalesce(F.col("place") == best, F.lit(False))
+    return _described(placed.withColumn("is_served", is_served))
+
+
+def is_fresh() -> Column:
+    """Whether there is a fit and it is not too old for the origin."""
+    hours = int(GREATEST_AGE.total_seconds() // 3600)
+    until = F.col("fitted_through") + F.expr(f"INTERVAL {hours} HOURS")
+    return F.coalesce(F.col("origin_at") <= until, F.lit(False))
+
+
+def serving_place() -> Column:
+    """The lowest place that speaks is served; null is never served.
+
+    The champion, then the better formula, then the other. A champion without a fresh fit leaves
+    its horizon without a forecast: an old model is not passed over in silence.
+    """
+    model, champion = F.col("said.model"), F.col("champion")
+    is_silenced = champion.isNotNull() & ~F.col("is_fitted")
+    place = F.when(model == champion, 0).when(model == F.col("baseline"), 1)
+    for number, name in enumerate(FORMULAS, start=2):
+        place = place.when(model == name, number)
+    return F.when(~is_silenced, place)
+
+
+def newest_gates(gates: DataFrame) -> DataFrame:
+    """The decision that holds, a row a horizon."""
+    return gates.groupBy("horizon_minutes").agg(
+        F.max_by("champion", "decided_at").alias("champion"),
+        F.coalesce(F.max_by("baseline", "decided_at"), F.lit(FIRST_FORMULA)).alias("baseline"),
+    )
 
 
 def newest_models(models: DataFrame) -> DataFrame:
@@ -79,6 +115,7 @@ def newest_models(models: DataFrame) -> DataFrame:
         .select(
             "horizon_minutes",
             F.col("model_version").alias("fitted_version"),
+            F.col("trained_through").alias("fitted_through"),
             *("intercept", "weight_5m", "weight_60m", "weight_24h", "residual_variance"),
         )
     )
@@ -125,7 +162,7 @@ def run(given: StageInput) -> StageResult:
     earlier = given.known(FORECASTS, since=since)
     classified = given.keep(classify(given.new[VOLATILITY.key], earlier))
     origins = classified.where(F.col("outcome") == "origin")
-    rows = given.keep(forecasts(origins, given.known(MODELS)))
+    rows = given.keep(forecasts(origins, given.known(MODELS), given.known(GATES)))
     return StageResult(
         classified=(classified,),
         outputs={FORECASTS.key: conform(rows, FORECASTS, batch=given.batch)},

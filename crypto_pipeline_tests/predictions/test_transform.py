@@ -13,7 +13,7 @@ import pytest
 
 from crypto_pipeline.gold.schema import VOLATILITY
 from crypto_pipeline.predictions import har, transform
-from crypto_pipeline.predictions.schema import FORECASTS, MODELS
+from crypto_pipeline.predictions.schema import FORECASTS, GATES, HORIZONS, MODELS
 from crypto_pipeline_tests.builders import AT, BTC, ETH, MINUTE, SOURCE, Given, Row, frame, read
 
 if TYPE_CHECKING:
@@ -66,12 +66,31 @@ def model(horizon: int, *, version: str = "2026-11-23T04:00:00.000000Z") -> Row:
     }
 
 
-def said(
-    spark: SparkSession, *rows: Row, models: list[Row] | None = None, known: list[Row] | None = None
+def gates(
+    champion: str | None = "har_pooled", *, baseline: str = "ewma", back: int = 30
 ) -> list[Row]:
-    result = transform.run(
-        Given(spark)(new={VOLATILITY: rows}, known={MODELS: models or [], FORECASTS: known or []})
-    )
+    """A decision for every horizon, so many minutes ago."""
+    return [
+        {
+            "decided_at": AT - back * MINUTE,
+            "horizon_minutes": horizon,
+            "champion": champion,
+            "baseline": baseline,
+            "batch": 1,
+        }
+        for horizon in HORIZONS
+    ]
+
+
+def said(
+    spark: SparkSession,
+    *rows: Row,
+    models: list[Row] | None = None,
+    known: list[Row] | None = None,
+    decided: list[Row] | None = None,
+) -> list[Row]:
+    earlier = {MODELS: models or [], FORECASTS: known or [], GATES: decided or []}
+    result = transform.run(Given(spark)(new={VOLATILITY: rows}, known=earlier))
     found = read(result.outputs[FORECASTS.key], order=("symbol", "horizon_minutes", "model"))
     for cached in result.cached:
         cached.unpersist()
@@ -118,9 +137,14 @@ def test_a_missing_minute_gives_no_label(spark: SparkSession) -> None:
     assert len(labelled) == len([back for back in range(5, 20) if back != 8])
 
 
-def test_with_a_fit_every_model_speaks_and_har_is_served(spark: SparkSession) -> None:
+def served(rows: list[Row]) -> dict[int, str]:
+    return {r["horizon_minutes"]: r["model"] for r in rows if r["is_served"]}
+
+
+def test_with_a_fit_every_model_speaks_and_the_champion_is_served(spark: SparkSession) -> None:
     level = 2e-6
-    rows = said(spark, minute(level=level), models=[model(h) for h in (5, 15, 60)])
+    models = [model(h) for h in HORIZONS]
+    rows = said(spark, minute(level=level), models=models, decided=gates())
     log_level = -1.5 + 0.9 * math.log(level + 1e-10) + 0.25
     variance = {(r["model"], r["horizon_minutes"]): r["variance"] for r in rows}
     assert len(rows) == 9
@@ -130,6 +154,30 @@ def test_with_a_fit_every_model_speaks_and_har_is_served(spark: SparkSession) ->
         assert variance["har_pooled", horizon] == pytest.approx(math.exp(log_level) * horizon)
     assert {r["model"] for r in rows if r["is_served"]} == {"har_pooled"}
     assert sum(r["is_served"] for r in rows) == 3
+
+
+def test_a_fit_that_has_not_won_is_scored_and_not_served(spark: SparkSession) -> None:
+    models = [model(h) for h in HORIZONS]
+    young = said(spark, minute(), models=models)
+    assert len(young) == 9
+    assert served(young) == dict.fromkeys(HORIZONS, "ewma")
+    earlier = gates("har_pooled", back=90)
+    lost = said(
+        spark, minute(), models=models, decided=[*gates(None, baseline="persistence"), *earlier]
+    )
+    assert served(lost) == dict.fromkeys(HORIZONS, "persistence")
+
+
+@pytest.mark.parametrize("age", [timedelta(hours=24, minutes=1), None])
+def test_a_champion_without_a_fresh_fit_leaves_no_forecast_to_show(
+    spark: SparkSession, age: timedelta | None
+) -> None:
+    old = [model(h) | {"trained_through": AT - age} for h in HORIZONS] if age else []
+    rows = said(spark, minute(), models=old, decided=gates())
+    assert served(rows) == {}
+    assert {r["model"] for r in rows} == {"ewma", "persistence"}
+    fresh = said(spark, minute(), models=old, decided=gates(None))
+    assert served(fresh) == dict.fromkeys(HORIZONS, "ewma")
 
 
 def test_a_row_names_its_origin_target_band_and_inputs(spark: SparkSession) -> None:
@@ -146,7 +194,8 @@ def test_a_row_names_its_origin_target_band_and_inputs(spark: SparkSession) -> N
 
 
 def test_without_a_day_of_minutes_the_average_serves(spark: SparkSession) -> None:
-    rows = said(spark, minute(variance_24h=None), models=[model(h) for h in (5, 15, 60)])
+    models = [model(h) for h in HORIZONS]
+    rows = said(spark, minute(variance_24h=None), models=models, decided=gates())
     assert {r["model"] for r in rows} == {"ewma", "persistence"}
     assert {r["model"] for r in rows if r["is_served"]} == {"ewma"}
 
@@ -169,3 +218,22 @@ def test_only_the_newest_minute_is_an_origin_and_only_once(spark: SparkSession) 
     assert {r["origin_at"] for r in first} == {"2026-11-23T10:05:00.000000Z"}
     known = {"source": SOURCE, "symbol": BTC, "origin_at": AT, "date": AT.date(), "batch": 1}
     assert said(spark, minute(1), minute(0), known=[known]) == []
+
+
+# A constant price, a price of 1e-12, a 10,000-fold fall in one of five minutes, the greatest fall.
+@pytest.mark.parametrize(
+    ("level", "close"),
+    [(0.0, "5"), (1e-6, "0.000000000001"), (84.8 / 5, "0.01"), (1700.0, "0.000000000001")],
+)
+def test_a_market_at_its_limits_has_a_finite_forecast(
+    spark: SparkSession, level: float, close: str
+) -> None:
+    origin = minute(level=level, close=Decimal(close))
+    rows = said(spark, origin, models=[model(h) for h in HORIZONS], decided=gates())
+    assert len(rows) == 9
+    assert served(rows) == dict.fromkeys(HORIZONS, "har_pooled")
+    for row in rows:
+        numbers = [row[n] for n in ("variance", "volatility", "return_low", "return_high")]
+        assert all(math.isfinite(number) for number in numbers)
+        assert row["return_low"] <= 0 <= row["return_high"]
+        assert row["variance"] > 0 or level == 0.0
