@@ -276,6 +276,34 @@ def adopt_topic(traceback: bool) -> None:
     _exit_with(run, traceback=traceback)
 
 
+@cli.command()
+@click.pass_obj
+def train(traceback: bool) -> None:
+    """Fit the forecasts' model now and register it as the challenger."""
+    from crypto_pipeline import champion
+
+    _exit_with(champion.train, traceback=traceback)
+
+
+@cli.command()
+@click.option("--version", type=click.IntRange(min=1), help="Else the challenger, the newest.")
+@click.pass_obj
+def promote(traceback: bool, version: int | None) -> None:
+    """Let a registered version of the model be the champion."""
+    from crypto_pipeline import champion
+
+    _exit_with(lambda s, c: champion.promote(s, c, version=version), traceback=traceback)
+
+
+@cli.command()
+@click.pass_obj
+def rollback(traceback: bool) -> None:
+    """Let the champion before this one be it again, until the next promote."""
+    from crypto_pipeline import champion
+
+    _exit_with(champion.rollback, traceback=traceback)
+
+
 def _exit_with(action: Callable[[Settings, Console], int], *, traceback: bool) -> None:
     """Run an action; an error that a user can act on is a sentence and exit code 2."""
     try:

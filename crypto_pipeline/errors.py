@@ -26,6 +26,7 @@
     + NotInLakeError           what was asked for by name or time is not there
   x ServiceError           a service of the laptop stack did not start or died
   x AlertError             an alert could not be sent
+  x RegistryError          the model registry refuses, or has nothing to move to
 """
 
 from __future__ import annotations
@@ -123,3 +124,6 @@ class ServiceError(PipelineError): ...
 
 
 class AlertError(PipelineError): ...
+
+
+class RegistryError(PipelineError): ...

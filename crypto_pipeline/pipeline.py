@@ -15,11 +15,12 @@ from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.session import connect, disconnect, lease_epoch
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.lake.writer_lock import WriterLock, take
+from crypto_pipeline.model_registry import Registry, described, metrics, open_registry
 from crypto_pipeline.plan import batch_ranges
 from crypto_pipeline.planned_input import topic_rows
-from crypto_pipeline.predictions.live import Scoring, newest_reports, score
+from crypto_pipeline.predictions.live import Scoring, newest_reports, score, verdicts_of
 from crypto_pipeline.predictions.publication import forecast_records
-from crypto_pipeline.predictions.schema import FORECASTS
+from crypto_pipeline.predictions.schema import FORECASTS, GATES
 from crypto_pipeline.predictions.training import Training, train
 from crypto_pipeline.publication import Position, Publication, Screen, open_screen
 from crypto_pipeline.run_stage import StageRunner
@@ -41,6 +42,7 @@ class Pipeline:
 
     runner: StageRunner
     screen: Screen
+    registry: Registry | None = None
     runs: dict[str, StageRun] = field(default_factory=dict)
     lock: WriterLock | None = None
 
@@ -84,7 +86,18 @@ class Pipeline:
         now = self.market_now()
         if now is None:
             return Training(fits=(), model_version=None, reason="no new minute in this cycle")
-        return train(self.lake, market_now=now)
+        return self.fit(market_now=now)
+
+    def fit(self, *, market_now: datetime, force: bool = False) -> Training:
+        """Train when it is due, and register what was fitted; champion while its kind serves."""
+        done = train(self.lake, market_now=market_now, force=force)
+        if done.fits and self.registry is not None:
+            number = self.registry.register(described(done), metrics=metrics(done))
+            decision = log.last_commit(self.lake.path(GATES))
+            has_won = any(v.champion for v in verdicts_of(decision))
+            if decision is not None and has_won and decision.ranges["pinned"] is None:
+                self.registry.promote(number)
+        return done
 
     def score(self) -> Scoring:
         """Join past forecasts with what came since the last time; ask the gate when it is due."""
@@ -173,7 +186,12 @@ def _opened(settings: Settings, lock: WriterLock) -> Pipeline:
         },
         limits=settings.rejection_limits,
     )
-    return Pipeline(runner=runner, screen=open_screen(settings), lock=lock)
+    return Pipeline(
+        runner=runner,
+        screen=open_screen(settings),
+        registry=open_registry(settings),
+        lock=lock,
+    )
 
 
 def open_lake(settings: Settings) -> Lake:

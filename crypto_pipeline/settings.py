@@ -297,3 +297,8 @@ def spark_token(settings: Settings) -> Secret:
 def process_environment() -> dict[str, str]:
     """A copy of this process's environment, for the children that the stack starts."""
     return dict(os.environ)
+
+
+def set_environment(values: Mapping[str, str]) -> None:
+    """Set variables of this process, for a library that reads its options nowhere else."""
+    os.environ.update(values)

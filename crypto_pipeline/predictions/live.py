@@ -16,6 +16,7 @@ import pandas as pd
 from pyspark.sql import functions as F
 
 from crypto_pipeline.contract.report import HorizonReport
+from crypto_pipeline.errors import LakeError
 from crypto_pipeline.gold.schema import VOLATILITY
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.commit import Write, commit
@@ -120,21 +121,66 @@ def decide(lake: Lake, window: pd.DataFrame, *, market_now: datetime) -> list[Ve
     if last is not None:
         age = market_now - datetime.fromisoformat(last.ranges["decided_at"])
         if timedelta(0) <= age < GATE_EVERY:
-            return [Verdict(**one) for one in last.ranges["verdicts"]]
+            return verdicts_of(last)
     verdicts = [gate.judge(window, horizon=horizon) for horizon in HORIZONS]
-    said = [{name: getattr(v, name) for name in Verdict.__slots__} for v in verdicts]
-    rows = [{"decided_at": market_now, **one} for one in said]
-    ranges = {"decided_at": market_now.isoformat(), "verdicts": said}
-    _commit(lake, GATES, "gate", rows, last=last, ranges=ranges)
+    pinned = None if last is None else last.ranges["pinned"]
+    _decided(lake, verdicts, last=last, at=market_now, row_at=market_now, pinned=pinned)
     return verdicts
+
+
+def verdicts_of(decision: CommitRecord | None) -> list[Verdict]:
+    return [] if decision is None else [Verdict(**one) for one in decision.ranges["verdicts"]]
+
+
+def last_decision(lake: Lake) -> CommitRecord:
+    """Raises LakeError before the gate's first decision."""
+    last = log.last_commit(lake.path(GATES))
+    if last is None:
+        raise LakeError("The gate has not decided yet. Wait until a forecast has come true.")
+    return last
+
+
+def pin(lake: Lake, fit: dict[str, str] | None) -> None:
+    """Let a fit serve, by its `model_version` and `trained_through`; None: the newest again.
+
+    The verdicts stay: the gate says whether a fit serves, this says which.
+    """
+    last = last_decision(lake)
+    at = datetime.fromisoformat(last.ranges["decided_at"])
+    row_at = datetime.fromisoformat(last.ranges["row_at"]) + timedelta(microseconds=1)
+    _decided(lake, verdicts_of(last), last=last, at=at, row_at=row_at, pinned=fit)
+
+
+def _decided(
+    lake: Lake,
+    verdicts: Sequence[Verdict],
+    *,
+    last: CommitRecord | None,
+    at: datetime,
+    row_at: datetime,
+    pinned: dict[str, str] | None,
+) -> None:
+    said = [{name: getattr(v, name) for name in Verdict.__slots__} for v in verdicts]
+    version = None if pinned is None else pinned["model_version"]
+    rows = [{"decided_at": row_at, "pinned_version": version, **one} for one in said]
+    ranges = {
+        "decided_at": at.isoformat(),
+        "row_at": row_at.isoformat(),
+        "verdicts": said,
+        "pinned": pinned,
+    }
+    _commit(lake, GATES, "gate", rows, last=last, ranges=ranges)
 
 
 def _reports(
     lake: Lake, window: pd.DataFrame, verdicts: Sequence[Verdict], *, market_now: datetime
 ) -> list[HorizonReport]:
-    fitted = log.last_commit(lake.path(MODELS))
-    through = None if fitted is None else datetime.fromisoformat(fitted.ranges["trained_through"])
-    version = None if fitted is None else fitted.ranges.get("model_version")
+    fitted, decided = (log.last_commit(lake.path(table)) for table in (MODELS, GATES))
+    fit = None if fitted is None else fitted.ranges
+    if decided is not None and decided.ranges["pinned"] is not None:
+        fit = decided.ranges["pinned"]
+    through = None if fit is None else datetime.fromisoformat(fit["trained_through"])
+    version = None if fit is None else fit.get("model_version")
     return [
         board.report(
             window, v, market_now=market_now, model_version=version, trained_through=through

@@ -107,6 +107,7 @@ GATES = Table(
             text("champion", "Fitted model that won; null when none has, then the baseline serves"),
             text("baseline", "The formula of lower QLIKE, which the test is against"),
             text("reason", "The decision in a sentence"),
+            text("pinned_version", "Version put in place by hand; null: the newest fit serves"),
             whole("origins", "Origins compared"),
             number("qlike", "Mean QLIKE of the challenger; null with too few origins"),
             number("baseline_qlike", "The same of the baseline"),

@@ -28,6 +28,8 @@ class Training:
     fits: tuple[har.Fit, ...]
     model_version: str | None
     reason: str
+    input_version: int | None = None
+    market_now: datetime | None = None
 
 
 def train(lake: Lake, *, market_now: datetime, force: bool = False) -> Training:
@@ -87,4 +89,10 @@ def _keep(
     )
     frame = lake.spark.createDataFrame(rows, MODELS.schema)
     commit(Write(path=lake.path(MODELS), rows=frame, row_count=len(rows)), record)
-    return Training(fits=fits, model_version=version, reason="fitted")
+    return Training(
+        fits=fits,
+        model_version=version,
+        reason="fitted",
+        input_version=input_version,
+        market_now=market_now,
+    )

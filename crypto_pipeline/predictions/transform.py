@@ -45,8 +45,8 @@ def forecasts(origins: DataFrame, models: DataFrame, gates: DataFrame) -> DataFr
     horizon = F.col("horizon_minutes")
     spread = (
         origins.withColumn("horizon_minutes", F.explode(F.array(*(F.lit(h) for h in HORIZONS))))
-        .join(F.broadcast(newest_models(models)), on="horizon_minutes", how="left")
         .join(F.broadcast(newest_gates(gates)), on="horizon_minutes", how="left")
+        .join(F.broadcast(serving_models(models, gates)), on="horizon_minutes", how="left")
         .withColumn("is_fitted", is_fresh())
     )
     persistence = F.coalesce(*(F.when(horizon == h, F.col(name)) for h, name in har.LABEL.items()))
@@ -103,15 +103,25 @@ def newest_gates(gates: DataFrame) -> DataFrame:
     return gates.groupBy("horizon_minutes").agg(
         F.max_by("champion", "decided_at").alias("champion"),
         F.coalesce(F.max_by("baseline", "decided_at"), F.lit(FIRST_FORMULA)).alias("baseline"),
+        F.max_by("pinned_version", "decided_at").alias("pinned_version"),
     )
 
 
-def newest_models(models: DataFrame) -> DataFrame:
-    """The newest fit of each horizon, its version renamed so that it does not shadow."""
-    newest = Window.partitionBy("horizon_minutes").orderBy(F.col("model_version").desc())
+def serving_models(models: DataFrame, gates: DataFrame) -> DataFrame:
+    """The fit of each horizon that was put in place by hand, else the newest.
+
+    Its version is renamed so that it does not shadow.
+    """
+    pinned = newest_gates(gates).select("horizon_minutes", "pinned_version")
+    is_pinned = F.coalesce(F.col("model_version") == F.col("pinned_version"), F.lit(False))
+    first = Window.partitionBy("horizon_minutes").orderBy(
+        F.col("is_pinned").desc(), F.col("model_version").desc()
+    )
     return (
-        models.withColumn("newest", F.row_number().over(newest))
-        .where(F.col("newest") == 1)
+        models.join(F.broadcast(pinned), on="horizon_minutes", how="left")
+        .withColumn("is_pinned", is_pinned)
+        .withColumn("place", F.row_number().over(first))
+        .where((F.col("place") == 1) & (F.col("is_pinned") | F.col("pinned_version").isNull()))
         .select(
             "horizon_minutes",
             F.col("model_version").alias("fitted_version"),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from crypto_pipeline.contract import json_schema
+from crypto_pipeline.errors import LakeError
 from crypto_pipeline.gold.schema import VOLATILITY
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.predictions import gate, live, realised
@@ -135,6 +136,22 @@ def test_the_scoreboard_moves_with_what_came_and_the_gate_decides(
     kept = read(lake.read(SCORES), order=("origin_at", "model"))
     assert len({(r["origin_at"], r["model"]) for r in kept}) == len(kept) == 180
     assert {r["served"] for r in kept if r["model"] == "ewma"} == {1}
+
+
+def test_a_fit_is_put_in_place_by_hand_through_the_next_decisions(lake: Lake) -> None:
+    with pytest.raises(LakeError, match="not decided"):
+        live.pin(lake, None)
+    fill(lake, origins=2, own=1e-6)
+    now = ORIGIN + 5 * MINUTE + live.SETTLED
+    live.score(lake, market_now=now)
+    fit = {"model_version": "old", "trained_through": (AT - timedelta(hours=1)).isoformat()}
+    live.pin(lake, fit)
+    later = live.score(lake, market_now=now + timedelta(hours=1))
+    assert {h["trained_through"] for h in later.horizons} == {"2026-11-23T09:05:00.000000Z"}
+    live.pin(lake, None)
+    rows = read(lake.read(GATES), "pinned_version", "batch", order=("decided_at",))
+    assert [r["pinned_version"] for r in rows[::3]] == [None, "old", "old", None]
+    assert [r["batch"] for r in rows[::3]] == [1, 2, 3, 4]
 
 
 def test_nothing_new_still_moves_the_range(lake: Lake) -> None:

@@ -168,6 +168,21 @@ def test_a_fit_that_has_not_won_is_scored_and_not_served(spark: SparkSession) ->
     assert served(lost) == dict.fromkeys(HORIZONS, "persistence")
 
 
+def test_a_fit_put_in_place_by_hand_speaks_until_it_is_let_go(spark: SparkSession) -> None:
+    newer = [model(h, version="2026-11-23T10:00:00.000000Z") | {"intercept": 0.0} for h in HORIZONS]
+    older = [model(h) for h in HORIZONS]
+    held = [row | {"pinned_version": older[0]["model_version"]} for row in gates()]
+
+    def version(decided: list[Row], models: list[Row]) -> set[str]:
+        rows = said(spark, minute(), models=models, decided=decided)
+        return {r["model_version"] for r in rows if r["model"] == "har_pooled" and r["is_served"]}
+
+    assert version(held, [*newer, *older]) == {older[0]["model_version"]}
+    assert version([*held, *gates(back=1)], [*newer, *older]) == {newer[0]["model_version"]}
+    # What is held and not there is not replaced by another.
+    assert version(held, newer) == set()
+
+
 @pytest.mark.parametrize("age", [timedelta(hours=24, minutes=1), None])
 def test_a_champion_without_a_fresh_fit_leaves_no_forecast_to_show(
     spark: SparkSession, age: timedelta | None

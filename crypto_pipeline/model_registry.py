@@ -1,0 +1,171 @@
+"""Fitted models as versions of an MLflow registry: coefficients in JSON, and who is champion.
+
+MLflow takes seconds to import, so it is imported by the first call that needs it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crypto_pipeline.contract.message import format_time
+from crypto_pipeline.errors import RegistryError
+from crypto_pipeline.gold.schema import VOLATILITY
+from crypto_pipeline.predictions import har
+from crypto_pipeline.predictions.training import Training
+from crypto_pipeline.settings import Settings, set_environment
+from crypto_pipeline.version import VERSION
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+# The tag of a version that has been champion: where a rollback goes.
+PROMOTED = "promoted_at"
+FILE = "model.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """One registered model at an MLflow address; `artifacts` is where embedded files go.
+
+    Every call raises RegistryError, with what to do, when the registry does not answer.
+    """
+
+    uri: str
+    name: str
+    artifacts: Path | None = None
+
+    def register(self, model: Mapping[str, Any], *, metrics: Mapping[str, float]) -> int:
+        """Keep a model, name it challenger, and return its version."""
+        with _errors(self.uri):
+            client = self._client()
+            experiment = client.get_experiment_by_name(self.name)
+            if experiment is None:
+                place = None if self.artifacts is None else self.artifacts.as_uri()
+                key = client.create_experiment(self.name, artifact_location=place)
+            else:
+                key = experiment.experiment_id
+            run = client.create_run(key)
+            for name, value in metrics.items():
+                client.log_metric(run.info.run_id, name, value)
+            client.log_dict(run.info.run_id, dict(model), FILE)
+            client.set_terminated(run.info.run_id)
+            if not client.search_registered_models(f"name='{self.name}'"):
+                client.create_registered_model(self.name)
+            made = client.create_model_version(
+                self.name,
+                source=f"{run.info.artifact_uri}/{FILE}",
+                run_id=run.info.run_id,
+                tags={"model_version": str(model["model_version"])},
+            )
+            client.set_registered_model_alias(self.name, CHALLENGER, made.version)
+            return int(made.version)
+
+    def promote(self, version: int | None = None) -> int:
+        """Move `champion` to a version, the challenger unless one is given."""
+        with _errors(self.uri):
+            number = version or self.version_of(CHALLENGER)
+            if number is None:
+                raise RegistryError(
+                    f"{self.name} has no version yet: run `crypto-pipeline train` first."
+                )
+            client = self._client()
+            client.set_registered_model_alias(self.name, CHAMPION, str(number))
+            at = format_time(datetime.now(UTC))
+            client.set_model_version_tag(self.name, str(number), PROMOTED, at)
+            return number
+
+    def rollback(self) -> int:
+        """Move `champion` to the newest older version that has been champion."""
+        with _errors(self.uri):
+            now = self.version_of(CHAMPION)
+            found = self._client().search_model_versions(f"name='{self.name}'")
+            older = [int(v.version) for v in found if now and PROMOTED in v.tags]
+            older = [number for number in older if now and number < now]
+            if not older:
+                raise RegistryError(f"{self.name} has no earlier champion to go back to.")
+            self._client().set_registered_model_alias(self.name, CHAMPION, str(max(older)))
+            return max(older)
+
+    def version_of(self, alias: str) -> int | None:
+        """The version that an alias names; None when it names none."""
+        with _errors(self.uri):
+            found = self._client().search_registered_models(f"name='{self.name}'")
+            number = found[0].aliases.get(alias) if found else None
+            return None if number is None else int(number)
+
+    def read(self, version: int) -> dict[str, Any]:
+        """The model that was registered under a version."""
+        with _errors(self.uri):
+            import mlflow.artifacts
+
+            made = self._client().get_model_version(self.name, str(version))
+            text = mlflow.artifacts.load_text(str(made.source))
+            model: dict[str, Any] = json.loads(text)
+            return model
+
+    def _client(self) -> MlflowClient:
+        from mlflow.tracking import MlflowClient
+
+        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+
+def described(done: Training) -> dict[str, Any]:
+    """A training as JSON: coefficients, what they were fitted on, and by which code."""
+    fits = [
+        {
+            **asdict(fit),
+            "trained_from": format_time(fit.trained_from),
+            "trained_through": format_time(fit.trained_through),
+        }
+        for fit in done.fits
+    ]
+    through = None if done.market_now is None else done.market_now.isoformat()
+    return {
+        "model": har.MODEL,
+        "model_version": done.model_version,
+        "trained_through": through,
+        "input": {"table": VOLATILITY.key, "version": done.input_version},
+        "code_version": VERSION,
+        "fits": fits,
+    }
+
+
+def metrics(done: Training) -> dict[str, float]:
+    """What the registry shows beside a version: rows and the residual's variance by horizon."""
+    found = {}
+    for fit in done.fits:
+        found[f"rows_{fit.horizon_minutes}m"] = float(fit.rows)
+        found[f"residual_variance_{fit.horizon_minutes}m"] = fit.residual_variance
+    return found
+
+
+def open_registry(settings: Settings) -> Registry:
+    """The registry of the settings: an address, else a database file of this market's state."""
+    keeping = settings.keeping
+    if keeping.model_registry is not None:
+        return Registry(uri=keeping.model_registry, name=keeping.model_name)
+    home = settings.home
+    home.mkdir(parents=True, exist_ok=True)
+    uri = f"sqlite:///{home / 'models.db'}"
+    return Registry(uri=uri, name=keeping.model_name, artifacts=home / "models")
+
+
+@contextmanager
+def _errors(uri: str) -> Iterator[None]:
+    # Else importing it begins to report its use to its makers.
+    set_environment({"MLFLOW_DISABLE_TELEMETRY": "true"})
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        raise RegistryError(
+            f"The model registry at {uri} refused: {error}. Check MODEL_REGISTRY and MODEL_NAME."
+        ) from error
