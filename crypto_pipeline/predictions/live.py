@@ -63,7 +63,7 @@ def score(lake: Lake, *, market_now: datetime) -> Scoring:
     for table in (SCORES, GATES, MODELS):
         lake.ensure(table)
     found = outcomes(lake, *span)
-    window = joined(kept(lake, since=market_now - gate.WINDOW), found)
+    window = joined(kept(lake, since=market_now - gate.WINDOW), of_all(found))
     verdicts = decide(lake, window, market_now=market_now)
     reports = _reports(lake, window, verdicts, market_now=market_now)
     _keep(lake, found, reports, last=last, through=span[1])
@@ -106,7 +106,13 @@ def outcomes(lake: Lake, since: datetime, until: datetime) -> pd.DataFrame:
 
 def kept(lake: Lake, *, since: datetime) -> pd.DataFrame:
     """What was scored since then: some thousand rows, however many symbols there are."""
-    return _pandas(lake.read(SCORES, since=since).drop("date", "batch"))
+    rows = lake.read(SCORES, since=since).where(F.col("scope") == realised.ALL)
+    return _pandas(rows.drop("date", "batch"))
+
+
+def of_all(found: pd.DataFrame) -> pd.DataFrame:
+    """The rows over all symbols, which decide."""
+    return found[found["scope"] == realised.ALL]
 
 
 def joined(earlier: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
@@ -140,8 +146,9 @@ def last_decision(lake: Lake) -> CommitRecord:
     return last
 
 
-def pin(lake: Lake, fit: dict[str, str] | None) -> None:
-    """Let a fit serve, by its `model_version` and `trained_through`; None: the newest again.
+def pin(lake: Lake, fit: dict[str, Any] | None) -> None:
+    """Let a training's `fits` serve, with its `model_version` and `trained_through`; None: the
+    newest again.
 
     The verdicts stay: the gate says whether a fit serves, this says which.
     """
@@ -158,7 +165,7 @@ def _decided(
     last: CommitRecord | None,
     at: datetime,
     row_at: datetime,
-    pinned: dict[str, str] | None,
+    pinned: dict[str, Any] | None,
 ) -> None:
     said = [{name: getattr(v, name) for name in Verdict.__slots__} for v in verdicts]
     version = None if pinned is None else pinned["model_version"]

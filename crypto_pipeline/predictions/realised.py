@@ -1,4 +1,4 @@
-"""Forecasts joined with what came: losses of each, and their means at each origin.
+"""Forecasts joined with what came: losses of each, and their means at each origin and scope.
 
 The same floors, losses and common origins as in the walk forward, as Spark expressions.
 """
@@ -13,11 +13,19 @@ from pyspark.sql import functions as F
 from crypto_pipeline.predictions.inputs import ORIGIN_STEP
 from crypto_pipeline.predictions.losses import HIGH, LOW
 from crypto_pipeline.predictions.schema import HORIZONS
+from crypto_pipeline.predictions.walk import REGIMES
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 KEY = ("source", "symbol", "origin_at", "horizon_minutes")
+
+# The scope of all symbols, which the gate judges by.
+ALL = "all"
+# Up to so many symbols have a scope each: of a whole venue that were as many rows as forecasts.
+NAMED_SYMBOLS = 100
+# Calm or wild: the last hour's variance is at most half or at least twice the day's mean hour.
+CALM, WILD = 0.5, 2.0
 
 
 def losses(said: DataFrame, minutes: DataFrame) -> DataFrame:
@@ -35,11 +43,15 @@ def losses(said: DataFrame, minutes: DataFrame) -> DataFrame:
     )
     realised = F.coalesce(*(F.when(horizon == h, F.col(f"came_{h}")) for h in HORIZONS))
     ends = (F.col("origin_at").cast("long") / 60).cast("long") + 1
+    before = minutes.select(
+        "source", "symbol", F.col("minute_at").alias("origin_at"), regime().alias("regime")
+    )
     joined = (
         said.where(ends % ORIGIN_STEP == 0)
         .withColumn("start", F.col("close").cast("double"))
         .drop("close")
         .join(came, on=["source", "symbol", "target_at"], how="inner")
+        .join(before, on=["source", "symbol", "origin_at"], how="left")
         .join(price_steps(minutes), on=["source", "symbol"], how="inner")
         .withColumn("floor", F.pow(0.5 * F.col("step") / F.col("start"), F.lit(2.0)) * horizon)
         .withColumn("came", realised)
@@ -49,9 +61,14 @@ def losses(said: DataFrame, minutes: DataFrame) -> DataFrame:
     )
     speaking = joined.withColumn("speaking", F.count("*").over(Window.partitionBy(*KEY)))
     at_origin = Window.partitionBy("origin_at", "horizon_minutes")
-    common = speaking.withColumn("known", F.max("speaking").over(at_origin))
-    return common.where(F.col("speaking") == F.col("known")).select(
+    common = speaking.withColumn("known", F.max("speaking").over(at_origin)).where(
+        F.col("speaking") == F.col("known")
+    )
+    few = F.count("*").over(at_origin) <= NAMED_SYMBOLS * F.col("known")
+    return common.select(
         *(*KEY, "model", "model_version", "is_served"),
+        F.coalesce("regime", F.lit(REGIMES[1])).alias("regime"),
+        few.alias("is_named"),
         (F.col("ratio") - F.log("ratio") - 1).alias("qlike"),
         F.pow(F.log("ratio"), F.lit(2.0)).alias("log_error"),
         _band_loss().alias("pinball"),
@@ -67,9 +84,19 @@ def price_steps(minutes: DataFrame) -> DataFrame:
     return steps.where(F.col("gap") > 0).groupBy("source", "symbol").agg(F.min("gap").alias("step"))
 
 
+def regime() -> Column:
+    """Of a row of gold/volatility: calm, usual or wild; null without a day of minutes."""
+    hour = 24 * F.col("variance_60m") / F.when(F.col("variance_24h") > 0, F.col("variance_24h"))
+    calm, usual, wild = REGIMES
+    return F.when(hour <= CALM, calm).when(hour >= WILD, wild).when(hour.isNotNull(), usual)
+
+
 def by_origin(found: DataFrame) -> DataFrame:
-    """One row an origin, horizon and model: how many forecasts, and their losses' means."""
-    return found.groupBy("origin_at", "horizon_minutes", "model").agg(
+    """One row an origin, horizon, model and scope: how many forecasts, and their losses' means."""
+    symbol = F.when(F.col("is_named"), F.concat_ws(":", F.lit("symbol"), "source", "symbol"))
+    scopes = F.array(F.lit(ALL), F.concat(F.lit("regime:"), F.col("regime")), symbol)
+    scoped = found.withColumn("scope", F.explode(scopes)).where(F.col("scope").isNotNull())
+    return scoped.groupBy("origin_at", "horizon_minutes", "model", "scope").agg(
         F.max("model_version").alias("model_version"),
         F.count("*").alias("forecasts"),
         F.sum(F.col("is_served").cast("long")).alias("served"),

@@ -73,12 +73,17 @@ MODELS = Table(
 SCORES = Table(
     layer="predictions",
     name="scores",
-    description="One origin, horizon and model: losses of its forecasts against what came",
+    description="One origin, horizon, model and scope: losses of its forecasts against what came",
     schema=StructType(
         [
             moment("origin_at", "Origin of the forecasts, a multiple of 5 minutes ends it, UTC"),
             column("horizon_minutes", IntegerType(), "Minutes ahead"),
             text("model", "Model that was scored"),
+            text(
+                "scope",
+                "all, regime:calm, regime:usual or regime:wild; in a lake of at most 100 symbols "
+                "also symbol:SOURCE:SYMBOL",
+            ),
             text("model_version", "Its version then"),
             whole("forecasts", "Forecasts scored: of symbols that every model spoke of"),
             whole("served", "Those of them that were the forecast to show"),
@@ -91,7 +96,7 @@ SCORES = Table(
             BATCH,
         ]
     ),
-    keys=("origin_at", "horizon_minutes", "model"),
+    keys=("origin_at", "horizon_minutes", "model", "scope"),
     partition_by=("date",),
     write_mode="append",
     fact_column="origin_at",

@@ -113,14 +113,15 @@ def test_the_scoreboard_moves_with_what_came_and_the_gate_decides(
     fill(lake, origins=60, own=1e-6)
     half_way = ORIGIN + 150 * MINUTE + live.SETTLED
     first = live.score(lake, market_now=half_way)
-    assert first.rows == 30 * 3
+    # Each over all symbols, over its regime and of its symbol.
+    assert first.rows == 30 * 3 * 3
     jsonschema.validate(first.horizons, json_schema.horizons_schema())
     assert [h["served"] for h in first.horizons] == ["ewma"] * 3
     again = live.score(lake, market_now=half_way + 4 * MINUTE)
     assert (again.rows, again.horizons) == (0, first.horizons)
 
     second = live.score(lake, market_now=half_way + 150 * MINUTE)
-    assert second.rows == 30 * 3
+    assert second.rows == 30 * 3 * 3
     (five,) = [h for h in second.horizons if h["horizon_minutes"] == 5]
     assert (five["champion"], five["baseline"]) == ("har_pooled", "ewma")
     # It has won, and nothing was ever fitted in this lake.
@@ -134,7 +135,7 @@ def test_the_scoreboard_moves_with_what_came_and_the_gate_decides(
         *[(None, 1)] * 3, ("har_pooled", 2), (None, 2), (None, 2),
     ]  # fmt: skip
     kept = read(lake.read(SCORES), order=("origin_at", "model"))
-    assert len({(r["origin_at"], r["model"]) for r in kept}) == len(kept) == 180
+    assert len({(r["origin_at"], r["model"], r["scope"]) for r in kept}) == len(kept) == 540
     assert {r["served"] for r in kept if r["model"] == "ewma"} == {1}
 
 
@@ -157,7 +158,32 @@ def test_a_fit_is_put_in_place_by_hand_through_the_next_decisions(lake: Lake) ->
 def test_nothing_new_still_moves_the_range(lake: Lake) -> None:
     fill(lake, origins=2, own=1e-6)
     now = ORIGIN + 10 * MINUTE + live.SETTLED
-    assert live.score(lake, market_now=now).rows == 6
+    assert live.score(lake, market_now=now).rows == 18
     assert live.score(lake, market_now=now + timedelta(minutes=5)).rows == 0
     assert live.score(lake, market_now=now + timedelta(minutes=5)).reason.startswith("no outcome")
-    assert lake.read(SCORES).count() == 6
+    assert lake.read(SCORES).count() == 18
+
+
+def test_losses_are_kept_of_all_of_each_regime_and_of_few_symbols(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(symbol: str, hour: float) -> Row:
+        day = {"variance_60m": hour * 1e-6, "variance_24h": 24e-6}
+        return came(0, None, "100", symbol) | day
+
+    symbols = {BTC: 1.0, ETH: 2.0, "CALM-USDT": 0.5, "NEW-USDT": 0.0}
+    starts = [start(symbol, hour) for symbol, hour in symbols.items()]
+    starts[3]["variance_24h"] = None
+    ends = [came(5, 4e-6, "101", symbol) for symbol in symbols]
+    forecasts = [said("ewma", 1e-6 * n, symbol=s) for n, s in enumerate(symbols, start=1)]
+
+    def scopes() -> dict[str, int]:
+        found = realised.losses(
+            frame(spark, FORECASTS, forecasts), frame(spark, VOLATILITY, [*starts, *ends])
+        )
+        return {r["scope"]: r["forecasts"] for r in realised.by_origin(found).collect()}
+
+    whole = {"all": 4, "regime:calm": 1, "regime:usual": 2, "regime:wild": 1}
+    assert scopes() == whole | {f"symbol:{SOURCE}:{symbol}": 1 for symbol in symbols}
+    monkeypatch.setattr(realised, "NAMED_SYMBOLS", 3)
+    assert scopes() == whole
