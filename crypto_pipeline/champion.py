@@ -47,7 +47,7 @@ def _serve(settings: Settings, console: Console, move: Callable[[Registry], int]
         last_decision(lake)
         number = move(registry)
         model = registry.read(number)
-        fit = {name: str(model[name]) for name in ("model_version", "trained_through")}
+        fit = {name: model[name] for name in ("model_version", "trained_through", "fits")}
         is_newest = number == registry.version_of(CHALLENGER)
         pin(lake, None if is_newest else fit)
     finally:

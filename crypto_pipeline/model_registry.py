@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,14 +118,6 @@ class Registry:
 
 def described(done: Training) -> dict[str, Any]:
     """A training as JSON: coefficients, what they were fitted on, and by which code."""
-    fits = [
-        {
-            **asdict(fit),
-            "trained_from": format_time(fit.trained_from),
-            "trained_through": format_time(fit.trained_through),
-        }
-        for fit in done.fits
-    ]
     through = None if done.market_now is None else done.market_now.isoformat()
     return {
         "model": har.MODEL,
@@ -133,7 +125,7 @@ def described(done: Training) -> dict[str, Any]:
         "trained_through": through,
         "input": {"table": VOLATILITY.key, "version": done.input_version},
         "code_version": VERSION,
-        "fits": fits,
+        "fits": [har.described(fit) for fit in done.fits],
     }
 
 

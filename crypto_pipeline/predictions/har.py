@@ -6,13 +6,16 @@ one fit over all symbols. Features end at t, the label is the variance of the h 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.regression import LinearRegression
 from pyspark.sql import functions as F
+
+from crypto_pipeline.contract.message import format_time, parse_time
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -93,12 +96,29 @@ def fit(volatility: DataFrame, *, horizon: int) -> Fit | None:
     )
 
 
-def predicted_variance(horizon: Column) -> Column:
-    """Variance over the horizon from a row that has the features and the model's columns."""
-    log_level = (
-        F.col("intercept")
-        + F.col("weight_5m") * log_variance("variance_5m")
-        + F.col("weight_60m") * log_variance("variance_60m")
-        + F.col("weight_24h") * log_variance("variance_24h")
+def predicted_variance(fit: Fit) -> Column:
+    """Variance over the fit's horizon, from a row that has the features."""
+    level = F.lit(fit.intercept + fit.residual_variance / 2)
+    for name, weight in zip(FEATURES, fit.weights, strict=True):
+        level = level + F.lit(weight) * log_variance(name)
+    return F.exp(level) * fit.horizon_minutes
+
+
+def described(fit: Fit) -> dict[str, Any]:
+    """A fit as plain JSON."""
+    times = ("trained_from", "trained_through")
+    return {**asdict(fit), **{name: format_time(getattr(fit, name)) for name in times}}
+
+
+def fit_of(value: Mapping[str, Any]) -> Fit:
+    """The fit that was described."""
+    one, two, three = (float(weight) for weight in value["weights"])
+    return Fit(
+        horizon_minutes=int(value["horizon_minutes"]),
+        intercept=float(value["intercept"]),
+        weights=(one, two, three),
+        residual_variance=float(value["residual_variance"]),
+        rows=int(value["rows"]),
+        trained_from=parse_time(value["trained_from"]),
+        trained_through=parse_time(value["trained_through"]),
     )
-    return F.exp(log_level + F.col("residual_variance") / 2) * horizon

@@ -40,7 +40,8 @@ def train(lake: Lake, *, market_now: datetime, force: bool = False) -> Training:
     """
     lake.ensure(MODELS)
     last = log.last_commit(lake.path(MODELS))
-    if last is not None and not force:
+    # A commit of an older version says nothing of its coefficients, and nothing is served from it.
+    if last is not None and "fits" in last.ranges and not force:
         through = datetime.fromisoformat(last.ranges["trained_through"])
         if timedelta(0) <= market_now - through < REFIT_AFTER:
             return Training(fits=(), model_version=None, reason="the last fit is fresh")
@@ -81,6 +82,7 @@ def _keep(
             "trained_through": market_now.isoformat(),
             "input_version": input_version,
             "model_version": version,
+            "fits": [har.described(fit) for fit in fits],
         },
         counts={"fits": len(fits)},
         outputs={},

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -48,49 +48,58 @@ def history(count: int, *, seed: int) -> list[Row]:
     ]
 
 
-def model(horizon: int, *, version: str = "2026-11-23T04:00:00.000000Z") -> Row:
-    return {
-        "model": "har_pooled",
-        "model_version": version,
-        "horizon_minutes": horizon,
-        "intercept": -1.5,
-        "weight_5m": 0.2,
-        "weight_60m": 0.3,
-        "weight_24h": 0.4,
-        "residual_variance": 0.5,
-        "rows": 1000,
-        "trained_from": AT - timedelta(days=1),
-        "trained_through": AT - timedelta(hours=6),
-        "input_version": 3,
-        "batch": 1,
-    }
+LEVEL = -1.5
+FITTED = "2026-11-23T04:00:00.000000Z"
+
+
+def models(
+    *, version: str = FITTED, age: timedelta = timedelta(hours=6), intercept: float = LEVEL
+) -> dict[str, Any]:
+    """What the commit of a training says that ended so long before the origin."""
+    fits = [
+        har.Fit(
+            horizon_minutes=horizon,
+            intercept=intercept,
+            weights=(0.2, 0.3, 0.4),
+            residual_variance=0.5,
+            rows=1000,
+            trained_from=AT - timedelta(days=1),
+            trained_through=AT - age,
+        )
+        for horizon in HORIZONS
+    ]
+    return {"model_version": version, "fits": [har.described(fit) for fit in fits]}
 
 
 def gates(
-    champion: str | None = "har_pooled", *, baseline: str = "ewma", back: int = 30
-) -> list[Row]:
-    """A decision for every horizon, so many minutes ago."""
-    return [
-        {
-            "decided_at": AT - back * MINUTE,
-            "horizon_minutes": horizon,
-            "champion": champion,
-            "baseline": baseline,
-            "batch": 1,
-        }
+    champion: str | None = "har_pooled",
+    *,
+    baseline: str = "ewma",
+    pinned: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What the commit of a decision says: the same for every horizon."""
+    verdicts = [
+        {"horizon_minutes": horizon, "champion": champion, "baseline": baseline}
         for horizon in HORIZONS
     ]
+    return {"verdicts": verdicts, "pinned": pinned}
 
 
 def said(
     spark: SparkSession,
     *rows: Row,
-    models: list[Row] | None = None,
+    fitted: dict[str, Any] | None = None,
     known: list[Row] | None = None,
-    decided: list[Row] | None = None,
+    decided: dict[str, Any] | None = None,
+    before: datetime | None = None,
 ) -> list[Row]:
-    earlier = {MODELS: models or [], FORECASTS: known or [], GATES: decided or []}
-    result = transform.run(Given(spark)(new={VOLATILITY: rows}, known=earlier))
+    given = Given(spark)(
+        new={VOLATILITY: rows},
+        known={FORECASTS: known or []},
+        before={VOLATILITY: before} if before else {},
+        last={t: ranges for t, ranges in ((MODELS, fitted), (GATES, decided)) if ranges},
+    )
+    result = transform.run(given)
     found = read(result.outputs[FORECASTS.key], order=("symbol", "horizon_minutes", "model"))
     for cached in result.cached:
         cached.unpersist()
@@ -143,8 +152,7 @@ def served(rows: list[Row]) -> dict[int, str]:
 
 def test_with_a_fit_every_model_speaks_and_the_champion_is_served(spark: SparkSession) -> None:
     level = 2e-6
-    models = [model(h) for h in HORIZONS]
-    rows = said(spark, minute(level=level), models=models, decided=gates())
+    rows = said(spark, minute(level=level), fitted=models(), decided=gates())
     log_level = -1.5 + 0.9 * math.log(level + 1e-10) + 0.25
     variance = {(r["model"], r["horizon_minutes"]): r["variance"] for r in rows}
     assert len(rows) == 9
@@ -154,44 +162,37 @@ def test_with_a_fit_every_model_speaks_and_the_champion_is_served(spark: SparkSe
         assert variance["har_pooled", horizon] == pytest.approx(math.exp(log_level) * horizon)
     assert {r["model"] for r in rows if r["is_served"]} == {"har_pooled"}
     assert sum(r["is_served"] for r in rows) == 3
+    assert {r["model_version"] for r in rows if r["is_served"]} == {FITTED}
 
 
 def test_a_fit_that_has_not_won_is_scored_and_not_served(spark: SparkSession) -> None:
-    models = [model(h) for h in HORIZONS]
-    young = said(spark, minute(), models=models)
+    young = said(spark, minute(), fitted=models())
     assert len(young) == 9
     assert served(young) == dict.fromkeys(HORIZONS, "ewma")
-    earlier = gates("har_pooled", back=90)
-    lost = said(
-        spark, minute(), models=models, decided=[*gates(None, baseline="persistence"), *earlier]
-    )
+    lost = said(spark, minute(), fitted=models(), decided=gates(None, baseline="persistence"))
     assert served(lost) == dict.fromkeys(HORIZONS, "persistence")
 
 
-def test_a_fit_put_in_place_by_hand_speaks_until_it_is_let_go(spark: SparkSession) -> None:
-    newer = [model(h, version="2026-11-23T10:00:00.000000Z") | {"intercept": 0.0} for h in HORIZONS]
-    older = [model(h) for h in HORIZONS]
-    held = [row | {"pinned_version": older[0]["model_version"]} for row in gates()]
+def test_a_fit_put_in_place_by_hand_speaks_instead_of_the_newest(spark: SparkSession) -> None:
+    newest = models(version="2026-11-23T10:00:00.000000Z", intercept=0.0)
 
-    def version(decided: list[Row], models: list[Row]) -> set[str]:
-        rows = said(spark, minute(), models=models, decided=decided)
+    def version(decided: dict[str, Any]) -> set[str]:
+        rows = said(spark, minute(), fitted=newest, decided=decided)
         return {r["model_version"] for r in rows if r["model"] == "har_pooled" and r["is_served"]}
 
-    assert version(held, [*newer, *older]) == {older[0]["model_version"]}
-    assert version([*held, *gates(back=1)], [*newer, *older]) == {newer[0]["model_version"]}
-    # What is held and not there is not replaced by another.
-    assert version(held, newer) == set()
+    assert version(gates(pinned=models())) == {FITTED}
+    assert version(gates()) == {newest["model_version"]}
 
 
 @pytest.mark.parametrize("age", [timedelta(hours=24, minutes=1), None])
 def test_a_champion_without_a_fresh_fit_leaves_no_forecast_to_show(
     spark: SparkSession, age: timedelta | None
 ) -> None:
-    old = [model(h) | {"trained_through": AT - age} for h in HORIZONS] if age else []
-    rows = said(spark, minute(), models=old, decided=gates())
+    old = models(age=age) if age else None
+    rows = said(spark, minute(), fitted=old, decided=gates())
     assert served(rows) == {}
     assert {r["model"] for r in rows} == {"ewma", "persistence"}
-    fresh = said(spark, minute(), models=old, decided=gates(None))
+    fresh = said(spark, minute(), fitted=old, decided=gates(None))
     assert served(fresh) == dict.fromkeys(HORIZONS, "ewma")
 
 
@@ -209,23 +210,15 @@ def test_a_row_names_its_origin_target_band_and_inputs(spark: SparkSession) -> N
 
 
 def test_without_a_day_of_minutes_the_average_serves(spark: SparkSession) -> None:
-    models = [model(h) for h in HORIZONS]
-    rows = said(spark, minute(variance_24h=None), models=models, decided=gates())
+    rows = said(spark, minute(variance_24h=None), fitted=models(), decided=gates())
     assert {r["model"] for r in rows} == {"ewma", "persistence"}
     assert {r["model"] for r in rows if r["is_served"]} == {"ewma"}
 
 
 def test_a_coin_without_any_measure_has_no_forecast(spark: SparkSession) -> None:
     nothing = dict.fromkeys(MINUTES) | {"ewma": None}
-    rows = said(spark, minute(symbol=ETH, **nothing), minute(), models=[model(5)])
+    rows = said(spark, minute(symbol=ETH, **nothing), minute(), fitted=models())
     assert {r["symbol"] for r in rows} == {BTC}
-
-
-def test_the_newest_fit_of_each_horizon_is_used(spark: SparkSession) -> None:
-    newer = model(5, version="2026-11-23T10:00:00.000000Z") | {"intercept": 0.0}
-    rows = said(spark, minute(), models=[model(5), newer])
-    (row,) = [r for r in rows if r["model"] == "har_pooled"]
-    assert row["model_version"] == "2026-11-23T10:00:00.000000Z"
 
 
 def test_only_the_newest_minute_is_an_origin_and_only_once(spark: SparkSession) -> None:
@@ -233,6 +226,16 @@ def test_only_the_newest_minute_is_an_origin_and_only_once(spark: SparkSession) 
     assert {r["origin_at"] for r in first} == {"2026-11-23T10:05:00.000000Z"}
     known = {"source": SOURCE, "symbol": BTC, "origin_at": AT, "date": AT.date(), "batch": 1}
     assert said(spark, minute(1), minute(0), known=[known]) == []
+    # A minute that was read before is looked up, be it alone and the newest.
+    assert said(spark, minute(0), known=[known], before=AT) == []
+
+
+def test_a_minute_after_all_others_is_forecast_as_any_other(spark: SparkSession) -> None:
+    rows = [minute(), minute(symbol=ETH, variance_24h=None, level=3e-6)]
+    short = said(spark, *rows, fitted=models(), decided=gates(), before=AT - MINUTE)
+    long = said(spark, *rows, fitted=models(), decided=gates())
+    assert len(short) == 15
+    assert short == long
 
 
 # A constant price, a price of 1e-12, a 10,000-fold fall in one of five minutes, the greatest fall.
@@ -244,7 +247,7 @@ def test_a_market_at_its_limits_has_a_finite_forecast(
     spark: SparkSession, level: float, close: str
 ) -> None:
     origin = minute(level=level, close=Decimal(close))
-    rows = said(spark, origin, models=[model(h) for h in HORIZONS], decided=gates())
+    rows = said(spark, origin, fitted=models(), decided=gates())
     assert len(rows) == 9
     assert served(rows) == dict.fromkeys(HORIZONS, "har_pooled")
     for row in rows:
