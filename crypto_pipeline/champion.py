@@ -26,7 +26,7 @@ def train(settings: Settings, console: Console) -> int:
             raise LakeError("gold/volatility has no minute yet: wait for a cycle.")
         now = datetime.fromtimestamp(newest, tz=UTC)
         done = pipeline.fit(market_now=now, force=True)
-    console.print(f"{len(done.fits)} horizons: {done.reason}.", highlight=False)
+    console.print(f"{len(done.fits)} fits: {done.reason}.", highlight=False)
     return 0 if done.fits else 1
 
 

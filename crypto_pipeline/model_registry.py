@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from crypto_pipeline.contract.message import format_time
 from crypto_pipeline.errors import RegistryError
 from crypto_pipeline.gold.schema import VOLATILITY
-from crypto_pipeline.predictions import har
+from crypto_pipeline.predictions.fit import described as described_fit
+from crypto_pipeline.predictions.recipe import CHALLENGER as MODEL
 from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.settings import Settings, set_environment
 from crypto_pipeline.version import VERSION
@@ -120,21 +121,22 @@ def described(done: Training) -> dict[str, Any]:
     """A training as JSON: coefficients, what they were fitted on, and by which code."""
     through = None if done.market_now is None else done.market_now.isoformat()
     return {
-        "model": har.MODEL,
+        "model": MODEL,
         "model_version": done.model_version,
         "trained_through": through,
         "input": {"table": VOLATILITY.key, "version": done.input_version},
         "code_version": VERSION,
-        "fits": [har.described(fit) for fit in done.fits],
+        "fits": [described_fit(one) for one in done.fits],
     }
 
 
 def metrics(done: Training) -> dict[str, float]:
-    """What the registry shows beside a version: rows and the residual's variance by horizon."""
+    """What the registry shows beside a version: rows and the log error's variance by horizon."""
     found = {}
-    for fit in done.fits:
-        found[f"rows_{fit.horizon_minutes}m"] = float(fit.rows)
-        found[f"residual_variance_{fit.horizon_minutes}m"] = fit.residual_variance
+    for one in done.fits:
+        if one.model == MODEL:
+            found[f"rows_{one.horizon_minutes}m"] = float(one.rows)
+            found[f"residual_variance_{one.horizon_minutes}m"] = one.residual_variance
     return found
 
 

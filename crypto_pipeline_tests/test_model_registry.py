@@ -13,7 +13,7 @@ from crypto_pipeline.settings import Settings
 
 
 def model(version: str) -> dict[str, object]:
-    return {"model": "har_pooled", "model_version": version, "fits": [{"weights": [0.1, 0.2]}]}
+    return {"model": "blend_pooled", "model_version": version, "fits": [{"weights": [0.1, 0.2]}]}
 
 
 def test_a_model_is_kept_named_promoted_and_taken_back(

@@ -77,7 +77,7 @@ class ForecastRecord(TypedDict):
     """`market.forecasts`, key `source|symbol|horizon|model`; `is_served` marks the one to show.
 
     `variance` is of the log return over the horizon; the band holds 90 % of returns. `pooled`
-    marks a symbol that has no coefficients of its own: new, or too thinly traded.
+    marks a fitted model whose coefficients are those of all symbols, not the symbol's own.
     """
 
     schema_version: int
@@ -125,7 +125,7 @@ class HorizonReport(TypedDict):
     """Who serves a horizon and why; `scores` are walk-forward, `live` of forecasts since served.
 
     `served` is the model that is shown, null when none is, `champion` the one that won its gate,
-    null when none has. `reason` is a sentence. `drift`: a formula beats the champion of late.
+    null when none has. `reason` is a sentence. `drift`: a baseline beats what is served of late.
     """
 
     horizon_minutes: int

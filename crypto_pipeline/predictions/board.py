@@ -11,7 +11,6 @@ import pandas as pd
 from crypto_pipeline.contract.message import format_time
 from crypto_pipeline.contract.report import HorizonReport, ModelScore
 from crypto_pipeline.predictions.gate import (
-    CHALLENGER,
     GREATEST_AGE,
     SIGNIFICANT,
     Verdict,
@@ -19,6 +18,7 @@ from crypto_pipeline.predictions.gate import (
     compare,
     finite,
 )
+from crypto_pipeline.predictions.recipe import LIVE_BASELINES, LIVE_FORMULAS
 
 LIVE = timedelta(hours=24)
 MEANS = ("qlike", "mse_log", "pinball", "coverage")
@@ -40,7 +40,7 @@ def report(
     own = scores[scores["horizon_minutes"] == horizon]
     live = own[own["origin_at"] > pd.Timestamp(market_now - LIVE)]
     refusal = stale(verdict, market_now=market_now, trained_through=trained_through)
-    is_fitted = verdict.champion is not None and refusal is None
+    is_fitted = verdict.served not in LIVE_FORMULAS and refusal is None
     drift, words = drift_of(live, verdict)
     return {
         "horizon_minutes": horizon,
@@ -64,14 +64,14 @@ def report(
 def stale(
     verdict: Verdict, *, market_now: datetime, trained_through: datetime | None
 ) -> str | None:
-    """Why a champion may not speak: no fit, or one too old. None when it may."""
-    if verdict.champion is None:
+    """Why the chosen model may not speak: no fit, or one too old. None when it may."""
+    if verdict.served in LIVE_FORMULAS:
         return None
     if trained_through is None:
-        return f"No forecast: {verdict.champion} won its gate and there is no fit of it."
+        return f"No forecast: {verdict.served} won its gate and there is no fit of it."
     if market_now - trained_through > GREATEST_AGE:
         return (
-            f"No forecast: the fit of {verdict.champion} ends at {format_time(trained_through)}, "
+            f"No forecast: the fit of {verdict.served} ends at {format_time(trained_through)}, "
             f"more than {GREATEST_AGE.total_seconds() / 3600:.0f} hours ago."
         )
     return None
@@ -112,18 +112,21 @@ def _score(model: str, part: pd.DataFrame, table: pd.DataFrame, verdict: Verdict
 def drift_of(
     live: pd.DataFrame, verdict: Verdict
 ) -> tuple[Literal["none", "drifting", "unknown"], str]:
-    """Drifting: over the last day a formula beat the champion beyond chance."""
-    if verdict.champion is None:
+    """Drifting: over the last day a baseline beat the fitted model that serves, beyond chance."""
+    own_name = verdict.served
+    if own_name in LIVE_FORMULAS:
         return "unknown", "A formula serves: nothing is fitted that could drift."
     table = by_model(live, horizon=verdict.horizon_minutes)
-    if not {CHALLENGER, verdict.baseline} <= set(table.columns):
+    rivals = [name for name in LIVE_BASELINES if name in table and name != own_name]
+    if own_name not in table or not rivals:
         return "unknown", "No forecast of the last day has come true yet."
-    test = compare(table, CHALLENGER, verdict.baseline, horizon=verdict.horizon_minutes)
+    rival = str(table[rivals].mean().idxmin())
+    test = compare(table, own_name, rival, horizon=verdict.horizon_minutes)
     if finite(test.p_value) is None:
         return "unknown", f"{test.origins} origins of the last day are too few."
-    own, other = (float(table[name].mean()) for name in (CHALLENGER, verdict.baseline))
+    own, other = (float(table[name].mean()) for name in (own_name, rival))
     words = (
-        f"Last day's QLIKE {own:.4f} of {CHALLENGER} against {other:.4f} of {verdict.baseline}, "
+        f"Last day's QLIKE {own:.4f} of {own_name} against {other:.4f} of {rival}, "
         f"p = {test.p_value:.2g}."
     )
     is_worse = test.statistic > 0 and test.p_value < SIGNIFICANT

@@ -1,4 +1,4 @@
-"""Who serves: a fitted model that beat the formulas beyond chance, else the better formula.
+"""Who serves: the challenger that beat the baselines beyond chance, else the best baseline.
 
 What is compared was forecast before it came: each origin's loss is that of the fit of its own
 hour, so the scores of the last days are a walk forward with a refit every few hours.
@@ -15,16 +15,15 @@ import numpy as np
 import pandas as pd
 
 from crypto_pipeline.predictions.inputs import ORIGIN_STEP
+from crypto_pipeline.predictions.recipe import CHALLENGER, EWMA, LIVE_BASELINES
 from crypto_pipeline.predictions.significance import (
     Comparison,
     diebold_mariano,
     newey_west_lag,
 )
 
-FORMULAS = ("ewma", "persistence")
-CHALLENGER = "har_pooled"
 # Before any score, the formula that is hard to beat at every horizon.
-FIRST_FORMULA = "ewma"
+FIRST_BASELINE = EWMA
 SIGNIFICANT = 0.05
 WINDOW = timedelta(days=3)
 # A day of origins, five minutes apart: fewer say too little of a horizon of an hour.
@@ -35,7 +34,7 @@ GREATEST_AGE = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The decision on one horizon; `champion` is None when no fitted model has won."""
+    """The decision on one horizon; `champion` is None when the challenger has not won."""
 
     horizon_minutes: int
     champion: str | None
@@ -53,19 +52,19 @@ class Verdict:
 
 
 def judge(scores: pd.DataFrame, *, horizon: int) -> Verdict:
-    """Promote the challenger for a lower mean QLIKE and p < 0.05 against the better formula.
+    """Promote the challenger for a lower mean QLIKE and p < 0.05 against the best baseline.
 
-    `scores` are rows of predictions/scores of the window. Origins at which one of the two did
-    not speak are left out.
+    `scores` are rows of predictions/scores of the window. Origins at which one of them did not
+    speak are left out.
     """
     table = by_model(scores, horizon=horizon)
-    formulas = [name for name in FORMULAS if name in table]
-    if CHALLENGER not in table or not formulas:
+    baselines = [name for name in LIVE_BASELINES if name in table]
+    if CHALLENGER not in table or not baselines:
         return _early(horizon, 0)
-    both = table[[CHALLENGER, *formulas]].dropna()
+    both = table[[CHALLENGER, *baselines]].dropna()
     if len(both) < FEWEST_ORIGINS:
         return _early(horizon, len(both))
-    baseline = str(both[formulas].mean().idxmin())
+    baseline = str(both[baselines].mean().idxmin())
     test = compare(both, CHALLENGER, baseline, horizon=horizon)
     own, other = float(both[CHALLENGER].mean()), float(both[baseline].mean())
     has_won = own < other and test.p_value < SIGNIFICANT
@@ -106,9 +105,9 @@ def _early(horizon: int, origins: int) -> Verdict:
     return Verdict(
         horizon_minutes=horizon,
         champion=None,
-        baseline=FIRST_FORMULA,
+        baseline=FIRST_BASELINE,
         reason=f"{CHALLENGER} has {origins} scored origins of the {FEWEST_ORIGINS} that the gate "
-        f"asks for; {FIRST_FORMULA} serves until then.",
+        f"asks for; {FIRST_BASELINE} serves until then.",
         origins=origins,
         qlike=None,
         baseline_qlike=None,

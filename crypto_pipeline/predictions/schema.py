@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql.types import BooleanType, IntegerType, StructType
+from pyspark.sql.types import BooleanType, DoubleType, IntegerType, StringType, StructType
 
 from crypto_pipeline.gold.schema import INSTRUMENT, number
 from crypto_pipeline.lake.table import BATCH, DATE, Table, column, moment, price, text, whole
@@ -20,7 +20,7 @@ FORECASTS = Table(
             column("horizon_minutes", IntegerType(), "Minutes ahead: 5, 15 or 60"),
             moment("target_at", "First instant of the last minute that it speaks of, UTC"),
             text("id", "Hash of source, symbol, origin, horizon, model and its version"),
-            text("model", "persistence, ewma or har_pooled"),
+            text("model", "persistence, ewma, har_pooled or blend_pooled"),
             text(
                 "model_version",
                 "Version of the fitted model; the formula's own where none is fitted",
@@ -30,8 +30,10 @@ FORECASTS = Table(
             text("origin_kind", "Origin of the candle at the origin: exchange or sampled"),
             number("variance", "Forecast variance of the log return over the horizon"),
             number("volatility", "The same, annualised (525,600 minutes)"),
-            number("return_low", "5 % quantile of the log return, normal"),
-            number("return_high", "95 % quantile of the log return, normal"),
+            number(
+                "return_low", "5 % quantile of the log return: the fit's own, a formula's is normal"
+            ),
+            number("return_high", "95 % quantile of the log return"),
             whole("input_batch", "Batch of gold/volatility that the origin came from"),
             DATE,
             BATCH,
@@ -48,20 +50,25 @@ MODELS = Table(
     description="One fitted model and horizon: its coefficients and what it was fitted on",
     schema=StructType(
         [
-            text("model", "har_pooled"),
+            text("model", "har_pooled or blend_pooled"),
             text("model_version", "Time of the fit, UTC"),
             column("horizon_minutes", IntegerType(), "Minutes ahead"),
             number("intercept", "Intercept, log variance a minute"),
             number("weight_5m", "Weight of the log variance a minute of 5 minutes"),
             number("weight_60m", "Weight of 60 minutes"),
             number("weight_24h", "Weight of 24 hours"),
-            number(
-                "residual_variance", "Variance of the residual; half of it undoes the log's bias"
-            ),
+            number("residual_variance", "Variance of the log error of its forecasts in training"),
             whole("rows", "Rows fitted on"),
             moment("trained_from", "First origin in the fit, UTC"),
             moment("trained_through", "Last minute of any label in the fit, UTC"),
             whole("input_version", "Version of gold/volatility that was read"),
+            column("weights", StringType(), "Every weight by its term, JSON", added=True),
+            column(
+                "band",
+                DoubleType(),
+                "90 % quantile of |return| over the forecast's deviation, in training",
+                added=True,
+            ),
             BATCH,
         ]
     ),
@@ -110,7 +117,7 @@ GATES = Table(
             moment("decided_at", "Newest minute in gold at the decision, UTC"),
             column("horizon_minutes", IntegerType(), "Minutes ahead"),
             text("champion", "Fitted model that won; null when none has, then the baseline serves"),
-            text("baseline", "The formula of lower QLIKE, which the test is against"),
+            text("baseline", "The baseline of least QLIKE, which the test is against"),
             text("reason", "The decision in a sentence"),
             text("pinned_version", "Version put in place by hand; null: the newest fit serves"),
             whole("origins", "Origins compared"),

@@ -11,31 +11,35 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from crypto_pipeline.predictions import har
-from crypto_pipeline.predictions.gate import FIRST_FORMULA, FORMULAS, GREATEST_AGE
+from crypto_pipeline.predictions.fit import Fit, fit_of
+from crypto_pipeline.predictions.gate import FIRST_BASELINE, GREATEST_AGE
+from crypto_pipeline.predictions.recipe import LIVE_FORMULAS
 from crypto_pipeline.predictions.schema import HORIZONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """One horizon: the decision that holds and the fit in place, None when there is none."""
+    """One horizon: who serves by the decision that holds, and the fits in place, by model."""
 
     horizon_minutes: int
-    champion: str | None
+    chosen: str
     baseline: str
     version: str | None
-    fit: har.Fit | None
+    fits: Mapping[str, Fit]
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The first of these that speaks is served: champion, better formula, the other."""
-        champion = () if self.champion is None else (self.champion,)
-        return tuple(dict.fromkeys((*champion, self.baseline, *FORMULAS)))
+        """The first of these that speaks is served: the chosen one, the best baseline, formulas."""
+        return tuple(dict.fromkeys((self.chosen, self.baseline, *LIVE_FORMULAS)))
 
     @property
-    def fresh_until(self) -> datetime | None:
-        """The last origin that the fit speaks of; None without a fit."""
-        return None if self.fit is None else self.fit.trained_through + GREATEST_AGE
+    def is_fitted(self) -> bool:
+        return self.chosen not in LIVE_FORMULAS
+
+    def fresh_until(self, model: str) -> datetime | None:
+        """The last origin that a model's fit speaks of; None without a fit."""
+        fit = self.fits.get(model)
+        return None if fit is None else fit.trained_through + GREATEST_AGE
 
 
 Ranges = Mapping[str, Any] | None
@@ -48,14 +52,26 @@ def seats(gates: Ranges, models: Ranges) -> tuple[Seat, ...]:
     """
     verdicts = {one["horizon_minutes"]: one for one in (gates or {}).get("verdicts", ())}
     training = (gates or {}).get("pinned") or models or {}
-    fits = {fit.horizon_minutes: fit for fit in map(har.fit_of, training.get("fits", ()))}
+    fits = [fit_of(value) for value in training.get("fits", ())]
     return tuple(
-        Seat(
-            horizon_minutes=horizon,
-            champion=verdicts.get(horizon, {}).get("champion"),
-            baseline=verdicts.get(horizon, {}).get("baseline") or FIRST_FORMULA,
+        _seat(
+            horizon,
+            verdicts.get(horizon, {}),
             version=training.get("model_version"),
-            fit=fits.get(horizon),
+            fits={fit.model: fit for fit in fits if fit.horizon_minutes == horizon},
         )
         for horizon in HORIZONS
+    )
+
+
+def _seat(
+    horizon: int, verdict: Mapping[str, Any], *, version: str | None, fits: Mapping[str, Fit]
+) -> Seat:
+    baseline = verdict.get("baseline") or FIRST_BASELINE
+    return Seat(
+        horizon_minutes=horizon,
+        chosen=verdict.get("champion") or baseline,
+        baseline=baseline,
+        version=version,
+        fits=fits,
     )

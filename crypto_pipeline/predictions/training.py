@@ -1,7 +1,8 @@
-"""Fit the pooled HAR on the lake's own history and keep its coefficients as a row."""
+"""Fit the pooled models on the lake's own history and keep their coefficients as rows."""
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,20 +13,22 @@ from crypto_pipeline.lake import log
 from crypto_pipeline.lake.commit import Write, commit
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.log import CommitRecord
-from crypto_pipeline.predictions import har
-from crypto_pipeline.predictions.schema import HORIZONS, MODELS
+from crypto_pipeline.predictions.fit import Fit, described
+from crypto_pipeline.predictions.history import fit_history
+from crypto_pipeline.predictions.recipe import WINDOW_DAYS
+from crypto_pipeline.predictions.schema import MODELS
 from crypto_pipeline.version import VERSION
 
 # Fitted anew when the market has gone on this far since the last fit.
 REFIT_AFTER = timedelta(hours=6)
-HISTORY = timedelta(days=14)
+HISTORY = timedelta(days=WINDOW_DAYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What a training did: fits by horizon, or the reason why there is none."""
+    """What a training did: fits by horizon and model, or the reason why there is none."""
 
-    fits: tuple[har.Fit, ...]
+    fits: tuple[Fit, ...]
     model_version: str | None
     reason: str
     input_version: int | None = None
@@ -48,9 +51,7 @@ def train(lake: Lake, *, market_now: datetime, force: bool = False) -> Training:
     state = log.open_table(lake.path(VOLATILITY))
     if state is None:
         return Training(fits=(), model_version=None, reason="gold/volatility is not there yet")
-    rows = lake.read(VOLATILITY, since=market_now - HISTORY, until=market_now).cache()
-    fits = tuple(f for h in HORIZONS if (f := har.fit(rows, horizon=h)) is not None)
-    rows.unpersist()
+    fits = fit_history(lake.read(VOLATILITY, since=market_now - HISTORY, until=market_now))
     if not fits:
         return Training(fits=(), model_version=None, reason="too few complete minutes to fit on")
     return _keep(lake, fits, last=last, input_version=state.version, market_now=market_now)
@@ -58,7 +59,7 @@ def train(lake: Lake, *, market_now: datetime, force: bool = False) -> Training:
 
 def _keep(
     lake: Lake,
-    fits: tuple[har.Fit, ...],
+    fits: tuple[Fit, ...],
     *,
     last: CommitRecord | None,
     input_version: int,
@@ -66,14 +67,7 @@ def _keep(
 ) -> Training:
     version = format_time(datetime.now(UTC))
     batch = 1 if last is None else last.batch + 1
-    rows = [
-        (
-            har.MODEL, version, fit.horizon_minutes, fit.intercept, *fit.weights,
-            fit.residual_variance, fit.rows, fit.trained_from, fit.trained_through,
-            input_version, batch,
-        )
-        for fit in fits
-    ]  # fmt: skip
+    rows = [_row(fit, version, input_version, batch) for fit in fits]
     record = CommitRecord(
         stage="training",
         batch=batch,
@@ -82,7 +76,7 @@ def _keep(
             "trained_through": market_now.isoformat(),
             "input_version": input_version,
             "model_version": version,
-            "fits": [har.described(fit) for fit in fits],
+            "fits": [described(fit) for fit in fits],
         },
         counts={"fits": len(fits)},
         outputs={},
@@ -98,3 +92,18 @@ def _keep(
         input_version=input_version,
         market_now=market_now,
     )
+
+
+def _row(fit: Fit, version: str, input_version: int, batch: int) -> tuple[object, ...]:
+    values = {
+        **described(fit),
+        "model_version": version,
+        "intercept": fit.by_term["intercept"],
+        **{f"weight_{span}": fit.by_term[f"variance_{span}"] for span in ("5m", "60m", "24h")},
+        "trained_from": fit.trained_from,
+        "trained_through": fit.trained_through,
+        "input_version": input_version,
+        "batch": batch,
+    }
+    values["weights"] = json.dumps(values["weights"])
+    return tuple(values[name] for name in MODELS.columns)

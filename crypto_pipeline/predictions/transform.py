@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 
 from crypto_pipeline.gold.schema import VOLATILITY
 from crypto_pipeline.gold.volatility import annualised
-from crypto_pipeline.predictions import har
+from crypto_pipeline.predictions import formula
+from crypto_pipeline.predictions.recipe import EWMA, NORMAL_95, PERSISTENCE
 from crypto_pipeline.predictions.schema import FORECASTS, GATES, MODELS
 from crypto_pipeline.predictions.seats import Seat, seats
 from crypto_pipeline.stage import StageInput, StageResult, conform
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 FORMULA_VERSION = "1"
-NORMAL_95 = 1.6448536269514722
 ORIGIN = ("source", "symbol", "origin_at")
 SEPARATOR = "\x1f"
 
@@ -50,9 +50,14 @@ def forecasts(origins: DataFrame, serving: Sequence[Seat]) -> DataFrame:
     """One row an origin, horizon and model that has a value; a missing input gives no row.
 
     Everything is found on the origin's own row, so nothing is shuffled, and spread at the end.
+    Terms are columns of their own: six fits share them.
     """
-    spoken = origins.select(
-        *(*ORIGIN, "close", "origin", "batch", _stem().alias("stem")),
+    measured = origins.select(
+        *(*ORIGIN, "minute_at", "close", "origin", "batch", _stem().alias("stem")),
+        *(measure.alias(name) for name, measure in formula.measures().items()),
+    )
+    spoken = measured.withColumns(formula.terms()).select(
+        *(*ORIGIN, "close", "origin", "batch", "stem"),
         *(
             variance.cast("double").alias(_place(seat, model))
             for seat in serving
@@ -69,18 +74,18 @@ def variances(seat: Seat) -> dict[str, Column]:
     """What each model says at one horizon. A fit that is too old says nothing."""
     horizon = seat.horizon_minutes
     said = {
-        "persistence": F.col(har.LABEL[horizon]),
-        "ewma": F.pow("ewma", F.lit(2.0)) / 525_600 * horizon,
+        PERSISTENCE: F.col(f"variance_{horizon}m") * horizon,
+        EWMA: F.col("ewma") * horizon,
     }
-    if seat.fit is not None:
-        said[har.MODEL] = F.when(_is_fresh(seat), har.predicted_variance(seat.fit))
+    for model, fit in seat.fits.items():
+        said[model] = F.when(_is_fresh(seat, model), formula.predicted_variance(fit))
     return said
 
 
 def served(seat: Seat) -> Column:
     """The first model in the seat's order that speaks.
 
-    A champion without a fresh fit leaves its horizon without a forecast: an old model is not
+    A chosen model without a fresh fit leaves its horizon without a forecast: an old model is not
     passed over in silence.
     """
     models = variances(seat)
@@ -89,24 +94,24 @@ def served(seat: Seat) -> Column:
         for model in seat.order
         if model in models
     )
-    may_serve = F.lit(True) if seat.champion is None else _is_fresh(seat)
+    may_serve = _is_fresh(seat, seat.chosen) if seat.is_fitted else F.lit(True)
     return F.when(may_serve, F.coalesce(*speaking))
 
 
-def _is_fresh(seat: Seat) -> Column:
-    if seat.fresh_until is None:
-        return F.lit(False)
-    return F.col("origin_at") <= F.lit(seat.fresh_until)
+def _is_fresh(seat: Seat, model: str) -> Column:
+    until = seat.fresh_until(model)
+    return F.lit(False) if until is None else F.col("origin_at") <= F.lit(until)
 
 
 def _said(seat: Seat, model: str) -> Column:
-    version = seat.version if model == har.MODEL else FORMULA_VERSION
+    fit = seat.fits.get(model)
     is_served = F.col(_place(seat, "served")) == model
     return F.struct(
         F.lit(seat.horizon_minutes).alias("horizon"),
         F.lit(model).alias("model"),
-        F.lit(version).alias("model_version"),
+        F.lit(FORMULA_VERSION if fit is None else seat.version).alias("model_version"),
         F.col(_place(seat, model)).alias("variance"),
+        F.lit(NORMAL_95 if fit is None else fit.band).alias("band"),
         F.coalesce(is_served, F.lit(False)).alias("is_served"),
     )
 
@@ -117,7 +122,7 @@ def _place(seat: Seat, what: str) -> str:
 
 def _described(rows: DataFrame) -> DataFrame:
     variance = F.col("said.variance")
-    deviation = F.sqrt(variance)
+    half = F.sqrt(variance) * F.col("said.band")
     horizon = F.col("said.horizon")
     return rows.select(
         *ORIGIN,
@@ -131,8 +136,8 @@ def _described(rows: DataFrame) -> DataFrame:
         F.col("origin").alias("origin_kind"),
         variance.alias("variance"),
         annualised(variance / horizon, minutes=1).alias("volatility"),
-        (-deviation * NORMAL_95).alias("return_low"),
-        (deviation * NORMAL_95).alias("return_high"),
+        (-half).alias("return_low"),
+        half.alias("return_high"),
         F.col("batch").alias("input_batch"),
         F.to_date("origin_at").alias("date"),
     )

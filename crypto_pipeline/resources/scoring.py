@@ -1,4 +1,4 @@
-"""Drift as an asset check: a formula that beats what is served, beyond chance."""
+"""Drift as an asset check: a baseline that beats what is served, beyond chance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def drift_check(table: Table) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         name=DRIFT_CHECK,
         asset=asset_key(table),
-        description="Over the last day no formula beats the served model beyond chance",
+        description="Over the last day no baseline beats the served model beyond chance",
     )
 
 

@@ -2,9 +2,10 @@
 
 Each pair gets a minute of its own of 3,600 symbols in gold/volatility, planned and read as a cycle
 does. Against a bare predict (one fitted model's formula at three horizons over that frame) stand
-the scoring of the cycle (origins told apart, fits and gates looked up, three models at three
+the scoring of the cycle (origins told apart, fits and gates looked up, four models at three
 horizons, who serves, bands, ids), both written to nowhere, and the whole stage: planned, read,
-scored, counted and committed to Delta. Medians of the pairs' ratios.
+scored, counted and committed to Delta. Ratios of medians, of those that went first in their minute
+and of those that went second.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from crypto_pipeline.lake.session import connect, disconnect
 from crypto_pipeline.lake.tuning import tune
 from crypto_pipeline.plan import next_plan
 from crypto_pipeline.planned_input import read_plan
-from crypto_pipeline.predictions import har, transform
+from crypto_pipeline.predictions import formula, recipe, transform
+from crypto_pipeline.predictions.fit import Fit, described
 from crypto_pipeline.predictions.schema import FORECASTS, GATES, HORIZONS, MODELS
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.stage import StageInput
@@ -46,10 +48,11 @@ from crypto_pipeline_tests.conftest import free_port
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-PAIRS = 9
+PAIRS = 8
 WARM = 3
 SYMBOLS = 3_600
 LIMIT = 3.0
+MODELS_SAID = len(recipe.LIVE_FORMULAS) + len(recipe.LIVE_FITTED)
 AT = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)
 
 
@@ -59,6 +62,7 @@ class Seconds(NamedTuple):
     bare: float
     scoring: float
     stage: float
+    is_bare_first: bool
 
 
 def minutes(at: datetime) -> list[Row]:
@@ -67,7 +71,9 @@ def minutes(at: datetime) -> list[Row]:
     rows = []
     for n in range(SYMBOLS):
         level = math.exp(chance.gauss(-14, 1))
-        measures = {name: level * m for name, m in har.MINUTES.items()}
+        measures = {name: level * m for name, m in formula.MINUTES.items()}
+        measures |= {name: math.sqrt(level * 525_600) for name in formula.ANNUALISED}
+        measures |= {name: math.sqrt(level) for name in formula.RETURNS.values()}
         rows.append(
             {
                 "source": "simulator:binance:7",
@@ -76,18 +82,22 @@ def minutes(at: datetime) -> list[Row]:
                 "close": Decimal(n + 1),
                 "origin": "sampled",
                 "date": at.date(),
-                "ewma": math.sqrt(level * 525_600),
+                "bollinger_width": 8 * math.sqrt(level),
+                "atr_14": math.sqrt(level) * (n + 1),
                 **measures,
             }
         )
     return rows
 
 
-def fit(horizon: int) -> har.Fit:
-    return har.Fit(
+def fit(horizon: int, model: str = recipe.CHALLENGER) -> Fit:
+    """Weights of every term of the model."""
+    terms = recipe.TERMS if model == recipe.CHALLENGER else recipe.HAR
+    return Fit(
+        model=model,
         horizon_minutes=horizon,
-        intercept=-1.5,
-        weights=(0.2, 0.3, 0.4),
+        weights=tuple(0.9 / len(terms) if name in terms else 0.0 for name in recipe.TERMS),
+        band=1.7,
         residual_variance=0.5,
         rows=10**6,
         trained_from=AT - timedelta(days=9),
@@ -97,8 +107,9 @@ def fit(horizon: int) -> har.Fit:
 
 def prepare(lake: Lake) -> None:
     """Commits of a training and of a decision, and a first minute that has been forecast."""
-    fits = [har.described(fit(horizon)) for horizon in HORIZONS]
-    verdicts = [{"horizon_minutes": h, "champion": har.MODEL, "baseline": "ewma"} for h in HORIZONS]
+    fits = [described(fit(h, model)) for h in HORIZONS for model in recipe.LIVE_FITTED]
+    chosen = {"champion": recipe.CHALLENGER, "baseline": recipe.EWMA}
+    verdicts = [{"horizon_minutes": h, **chosen} for h in HORIZONS]
     for table, ranges in (
         (MODELS, {"model_version": "1", "fits": fits}),
         (GATES, {"verdicts": verdicts, "pinned": None}),
@@ -147,8 +158,12 @@ def nowhere(rows: DataFrame) -> None:
 def bare(given: StageInput) -> float:
     """The formula of one model at each horizon, and nothing else."""
     started = time.perf_counter()
-    said = (har.predicted_variance(fit(h)).alias(f"variance_in_{h}m") for h in HORIZONS)
-    nowhere(given.new[VOLATILITY.key].select("source", "symbol", "minute_at", *said))
+    key = ("source", "symbol", "minute_at")
+    measured = given.new[VOLATILITY.key].select(
+        *(*key, *(measure.alias(name) for name, measure in formula.measures().items()))
+    )
+    said = (formula.predicted_variance(fit(h)).alias(f"variance_in_{h}m") for h in HORIZONS)
+    nowhere(measured.withColumns(formula.terms()).select(*key, *said))
     return time.perf_counter() - started
 
 
@@ -170,8 +185,15 @@ def one_minute(lake: Lake, *, number: int) -> Seconds:
     ways = {"bare": bare, "scoring": scoring}
     found = {name: ways[name](given) for name in sorted(ways, reverse=number % 2 == 1)}
     run = runner(lake).run(PREDICTIONS)
-    assert run.rows_out[FORECASTS.key] == 3 * len(HORIZONS) * SYMBOLS
-    return Seconds(bare=found["bare"], scoring=found["scoring"], stage=run.seconds)
+    assert run.rows_out[FORECASTS.key] == MODELS_SAID * len(HORIZONS) * SYMBOLS
+    return Seconds(**found, stage=run.seconds, is_bare_first=next(iter(found)) == "bare")
+
+
+def by_place(found: list[Seconds], *, is_first: bool) -> float:
+    """Scoring over bare predict, each the median of the minutes in which it went in that place."""
+    scored = [one.scoring for one in found if one.is_bare_first is not is_first]
+    bared = [one.bare for one in found if one.is_bare_first is is_first]
+    return statistics.median(scored) / statistics.median(bared)
 
 
 def main() -> int:
@@ -187,7 +209,8 @@ def main() -> int:
             prepare(lake)
             found = [one_minute(lake, number=n) for n in range(1, WARM + PAIRS + 1)][WARM:]
             disconnect(spark)
-    ratio = statistics.median(one.scoring / one.bare for one in found)
+    # Who goes first also finds the minute's commit and files, so like is compared with like.
+    first, second = (by_place(found, is_first=place) for place in (True, False))
     whole = statistics.median(one.stage / one.bare for one in found)
     console = Console(highlight=False)
     for one in found:
@@ -195,11 +218,11 @@ def main() -> int:
     console.print(
         f"{SYMBOLS:,} symbols, medians of {PAIRS} pairs: bare predict "
         f"{statistics.median(one.bare for one in found):.3f} s, scoring "
-        f"{statistics.median(one.scoring for one in found):.3f} s, ratio {ratio:.2f} (at most "
-        f"{LIMIT}); the stage with its commit "
+        f"{statistics.median(one.scoring for one in found):.3f} s, ratio {first:.2f} going first "
+        f"and {second:.2f} going second (at most {LIMIT}); the stage with its commit "
         f"{statistics.median(one.stage for one in found):.3f} s, ratio {whole:.2f}."
     )
-    return 0 if ratio <= LIMIT else 1
+    return 0 if max(first, second) <= LIMIT else 1
 
 
 if __name__ == "__main__":

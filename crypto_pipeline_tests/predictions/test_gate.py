@@ -13,7 +13,8 @@ from crypto_pipeline.contract import json_schema
 from crypto_pipeline.contract.report import HorizonReport
 from crypto_pipeline.lake.log import CommitRecord
 from crypto_pipeline.predictions import board, gate, live
-from crypto_pipeline.predictions.gate import CHALLENGER, FEWEST_ORIGINS
+from crypto_pipeline.predictions.gate import FEWEST_ORIGINS
+from crypto_pipeline.predictions.recipe import CHALLENGER
 from crypto_pipeline.predictions.significance import diebold_mariano, newey_west_lag
 
 NOW = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)
@@ -44,7 +45,7 @@ def told(frame: pd.DataFrame, *, age: timedelta | None = timedelta(hours=2)) -> 
 
 @pytest.mark.parametrize("horizon", [5, 15, 60])
 def test_a_fit_that_is_better_beyond_chance_wins(horizon: int) -> None:
-    frame = scores(400, horizon=horizon, har_pooled=0.5, ewma=0.6, persistence=3.0)
+    frame = scores(400, horizon=horizon, blend_pooled=0.5, ewma=0.6, persistence=3.0)
     verdict = gate.judge(frame, horizon=horizon)
     assert (verdict.champion, verdict.served, verdict.baseline) == (CHALLENGER, CHALLENGER, "ewma")
     table = gate.by_model(frame, horizon=horizon)
@@ -64,13 +65,13 @@ def test_a_fit_that_is_better_beyond_chance_wins(horizon: int) -> None:
 )
 def test_else_the_better_formula_serves_and_says_why(own: float, baseline: str) -> None:
     other = 0.4 if baseline == "persistence" else 3.0
-    verdict = gate.judge(scores(400, har_pooled=own, ewma=0.6, persistence=other), horizon=5)
+    verdict = gate.judge(scores(400, blend_pooled=own, ewma=0.6, persistence=other), horizon=5)
     assert (verdict.champion, verdict.served) == (None, baseline)
     assert f"does not beat {baseline} beyond chance" in verdict.reason
 
 
 def test_a_short_record_promotes_nobody() -> None:
-    few = scores(FEWEST_ORIGINS - 1, har_pooled=0.1, ewma=0.6, persistence=3.0)
+    few = scores(FEWEST_ORIGINS - 1, blend_pooled=0.1, ewma=0.6, persistence=3.0)
     verdict = gate.judge(few, horizon=5)
     assert (verdict.champion, verdict.served) == (None, "ewma")
     assert f"{FEWEST_ORIGINS - 1} scored origins of the {FEWEST_ORIGINS}" in verdict.reason
@@ -87,7 +88,7 @@ def nothing() -> pd.DataFrame:
 
 
 def test_the_report_says_who_serves_since_when_and_how_well() -> None:
-    one = told(scores(400, har_pooled=0.5, ewma=0.6, persistence=3.0))
+    one = told(scores(400, blend_pooled=0.5, ewma=0.6, persistence=3.0))
     assert (one["served"], one["champion"], one["model_version"]) == (CHALLENGER, CHALLENGER, "v")
     assert [s["model"] for s in one["scores"]] == [CHALLENGER, "ewma", "persistence"]
     assert one["scores"][0]["origins"] == 1600
@@ -103,7 +104,7 @@ def test_the_report_says_who_serves_since_when_and_how_well() -> None:
 def test_a_champion_without_a_fresh_fit_gives_no_forecast_and_a_reason(
     age: timedelta | None, words: str
 ) -> None:
-    one = told(scores(400, har_pooled=0.5, ewma=0.6, persistence=3.0), age=age)
+    one = told(scores(400, blend_pooled=0.5, ewma=0.6, persistence=3.0), age=age)
     assert (one["served"], one["model_version"], one["champion"]) == (None, None, CHALLENGER)
     assert one["reason"].startswith("No forecast: ")
     assert words in one["reason"]
@@ -111,7 +112,7 @@ def test_a_champion_without_a_fresh_fit_gives_no_forecast_and_a_reason(
 
 def test_a_champion_that_a_formula_beats_for_a_day_is_drifting() -> None:
     level = np.concatenate([np.full(560, 0.3), np.full(300, 0.8)])
-    one = told(scores(860, har_pooled=level, ewma=0.6, persistence=3.0))
+    one = told(scores(860, blend_pooled=level, ewma=0.6, persistence=3.0))
     assert (one["champion"], one["drift"]) == (CHALLENGER, "drifting")
     assert "of ewma" in one["drift_reason"]
 

@@ -98,7 +98,7 @@ def fill(lake: Lake, *, origins: int, own: float) -> None:
         at, variance = 5 * k, float(random.chisquare(5)) * 2e-7
         minutes.append(came(at + 5, variance, f"100.00{k % 3}"))
         forecasts += [
-            said("har_pooled", own, at=at),
+            said("blend_pooled", own, at=at),
             said("ewma", 1e-6 * float(np.exp(random.normal(0, 1.5))), at=at, served=True),
             said("persistence", 1e-9, at=at),
         ]
@@ -123,16 +123,16 @@ def test_the_scoreboard_moves_with_what_came_and_the_gate_decides(
     second = live.score(lake, market_now=half_way + 150 * MINUTE)
     assert second.rows == 30 * 3 * 3
     (five,) = [h for h in second.horizons if h["horizon_minutes"] == 5]
-    assert (five["champion"], five["baseline"]) == ("har_pooled", "ewma")
+    assert (five["champion"], five["baseline"]) == ("blend_pooled", "ewma")
     # It has won, and nothing was ever fitted in this lake.
     assert five["served"] is None
     assert {s["model"]: s["origins"] for s in five["live"]} == {
-        "har_pooled": 60, "ewma": 60, "persistence": 60,
+        "blend_pooled": 60, "ewma": 60, "persistence": 60,
     }  # fmt: skip
     assert live.newest_reports(lake) == second.horizons
     decided = read(lake.read(GATES), "champion", "batch", order=("decided_at", "horizon_minutes"))
     assert [(d["champion"], d["batch"]) for d in decided] == [
-        *[(None, 1)] * 3, ("har_pooled", 2), (None, 2), (None, 2),
+        *[(None, 1)] * 3, ("blend_pooled", 2), (None, 2), (None, 2),
     ]  # fmt: skip
     kept = read(lake.read(SCORES), order=("origin_at", "model"))
     assert len({(r["origin_at"], r["model"], r["scope"]) for r in kept}) == len(kept) == 540
