@@ -9,9 +9,8 @@ from rich.console import Console
 
 from crypto_pipeline.errors import LakeError
 from crypto_pipeline.lake import log
-from crypto_pipeline.lake.session import disconnect
 from crypto_pipeline.model_registry import CHALLENGER, Registry, open_registry
-from crypto_pipeline.pipeline import open_lake, open_pipeline
+from crypto_pipeline.pipeline import open_pipeline
 from crypto_pipeline.predictions.live import last_decision, pin
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import VOLATILITY
@@ -32,26 +31,27 @@ def train(settings: Settings, console: Console) -> int:
 
 def promote(settings: Settings, console: Console, *, version: int | None) -> int:
     """Put a version in place, the challenger unless one is named; the newest is not held."""
-    return _serve(settings, console, lambda registry: registry.promote(version))
+    return _serve(settings, console, lambda registry: version or registry.newest())
 
 
 def rollback(settings: Settings, console: Console) -> int:
     """Put the champion before this one in place and hold it until the next `promote`."""
-    return _serve(settings, console, lambda registry: registry.rollback())
+    return _serve(settings, console, lambda registry: registry.earlier_champion())
 
 
-def _serve(settings: Settings, console: Console, move: Callable[[Registry], int]) -> int:
-    registry = open_registry(settings)
-    lake = open_lake(settings)
-    try:
-        last_decision(lake)
-        number = move(registry)
+def _serve(settings: Settings, console: Console, choose: Callable[[Registry], int]) -> int:
+    """The alias is moved last: what a kill interrupts is chosen again by the same command."""
+    with open_pipeline(settings) as pipeline:
+        last_decision(pipeline.lake)
+        registry = open_registry(settings)
+        number = choose(registry)
         model = registry.read(number)
         fit = {name: model[name] for name in ("model_version", "trained_through", "fits")}
         is_newest = number == registry.version_of(CHALLENGER)
-        pin(lake, None if is_newest else fit)
-    finally:
-        disconnect(lake.spark)
+        pin(pipeline.lake, None if is_newest else fit)
+        registry.promote(number)
     held = "" if is_newest else ", until `crypto-pipeline promote`"
-    console.print(f"Version {number}, fitted {fit['model_version']}, is champion{held}.")
+    console.print(
+        f"Version {number}, fitted {fit['model_version']}, is champion{held}.", highlight=False
+    )
     return 0

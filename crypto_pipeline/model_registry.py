@@ -68,30 +68,31 @@ class Registry:
             client.set_registered_model_alias(self.name, CHALLENGER, made.version)
             return int(made.version)
 
-    def promote(self, version: int | None = None) -> int:
-        """Move `champion` to a version, the challenger unless one is given."""
+    def promote(self, version: int) -> None:
+        """Move `champion` to a version."""
         with _errors(self.uri):
-            number = version or self.version_of(CHALLENGER)
-            if number is None:
-                raise RegistryError(
-                    f"{self.name} has no version yet: run `crypto-pipeline train` first."
-                )
             client = self._client()
-            client.set_registered_model_alias(self.name, CHAMPION, str(number))
+            client.set_registered_model_alias(self.name, CHAMPION, str(version))
             at = format_time(datetime.now(UTC))
-            client.set_model_version_tag(self.name, str(number), PROMOTED, at)
-            return number
+            client.set_model_version_tag(self.name, str(version), PROMOTED, at)
 
-    def rollback(self) -> int:
-        """Move `champion` to the newest older version that has been champion."""
+    def newest(self) -> int:
+        """The challenger; raises RegistryError when nothing was registered yet."""
+        number = self.version_of(CHALLENGER)
+        if number is None:
+            raise RegistryError(
+                f"{self.name} has no version yet: run `crypto-pipeline train` first."
+            )
+        return number
+
+    def earlier_champion(self) -> int:
+        """The newest version before the champion that has been champion; where a rollback goes."""
         with _errors(self.uri):
-            now = self.version_of(CHAMPION)
+            now = self.version_of(CHAMPION) or 0
             found = self._client().search_model_versions(f"name='{self.name}'")
-            older = [int(v.version) for v in found if now and PROMOTED in v.tags]
-            older = [number for number in older if now and number < now]
+            older = [int(v.version) for v in found if PROMOTED in v.tags and int(v.version) < now]
             if not older:
                 raise RegistryError(f"{self.name} has no earlier champion to go back to.")
-            self._client().set_registered_model_alias(self.name, CHAMPION, str(max(older)))
             return max(older)
 
     def version_of(self, alias: str) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from crypto_pipeline.errors import SettingsError
+from crypto_pipeline.errors import RegistryError, SettingsError
 from crypto_pipeline.gold.publication import summary_records
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
@@ -86,7 +86,11 @@ class Pipeline:
         now = self.market_now()
         if now is None:
             return Training(fits=(), model_version=None, reason="no new minute in this cycle")
-        return self.fit(market_now=now)
+        try:
+            return self.fit(market_now=now)
+        except RegistryError as error:
+            # The lake has the fit, and serves from there.
+            return Training(fits=(), model_version=None, reason=f"fitted, not registered: {error}")
 
     def fit(self, *, market_now: datetime, force: bool = False) -> Training:
         """Train when it is due, and register what was fitted; champion while its kind serves."""

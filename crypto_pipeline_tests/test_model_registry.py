@@ -21,7 +21,7 @@ def test_a_model_is_kept_named_promoted_and_taken_back(
 ) -> None:
     settings = make_settings()
     registry = open_registry(settings)
-    for refused in (registry.promote, registry.rollback):
+    for refused in (registry.newest, registry.earlier_champion):
         with pytest.raises(RegistryError):
             refused()
     numbers = [registry.register(model(v), metrics={"rows_5m": 9.0}) for v in "abc"]
@@ -29,14 +29,17 @@ def test_a_model_is_kept_named_promoted_and_taken_back(
     assert (registry.version_of(CHALLENGER), registry.version_of(CHAMPION)) == (3, None)
     assert registry.read(2) == model("b")
 
-    assert registry.promote(1) == 1
+    registry.promote(1)
     with pytest.raises(RegistryError, match="no earlier champion"):
-        registry.rollback()
-    assert registry.promote() == 3
+        registry.earlier_champion()
+    registry.promote(registry.newest())
     assert registry.version_of(CHAMPION) == 3
     # The second was never champion.
-    assert registry.rollback() == registry.version_of(CHAMPION) == 1
-    assert registry.version_of(CHALLENGER) == 3
+    assert registry.earlier_champion() == 1
+    registry.promote(1)
+    assert (registry.version_of(CHALLENGER), registry.version_of(CHAMPION)) == (3, 1)
+    with pytest.raises(RegistryError, match="refused"):
+        registry.promote(4)
     files = [file for file in (settings.home / "models").rglob("*") if file.is_file()]
     assert {file.name for file in files} == {"model.json"}
 

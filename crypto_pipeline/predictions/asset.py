@@ -65,6 +65,8 @@ def predictions_stage(
     ],
     check_specs=[drift_check(SCORES)],
     pool=LAKE_POOL,
+    # The minute does not wait for it: what is shown of this minute goes first.
+    op_tags={"dagster/priority": "-1"},
 )
 def scores(lake: LakeResource) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     yield from scoring_results(lake.score())

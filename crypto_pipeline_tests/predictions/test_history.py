@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,43 +12,16 @@ from pyspark.sql import functions as F
 
 from crypto_pipeline.gold.schema import VOLATILITY
 from crypto_pipeline.predictions import formula, history, recipe, walk
-from crypto_pipeline.predictions.inputs import (
-    MEAN_RANGE_SQUARED,
-    MEASURES,
-    SPREAD,
-    SQUARED,
-    build_inputs,
-    label,
-)
+from crypto_pipeline.predictions.inputs import MEASURES, build_inputs, label
 from crypto_pipeline.predictions.losses import price_step
 from crypto_pipeline.predictions.schema import HORIZONS
-from crypto_pipeline_tests.builders import Row, frame
-from crypto_pipeline_tests.predictions.candles import market
+from crypto_pipeline_tests.builders import frame
+from crypto_pipeline_tests.predictions.candles import gold_row, market
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 pytestmark = pytest.mark.spark
-
-YEAR = 525_600
-
-
-def gold_row(seen: dict[str, float], symbol: str) -> Row:
-    """A row of gold/volatility that says what the inputs of a minute say."""
-    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=int(seen["minute"]))
-    close = seen["close"]
-    row = {
-        **{name: seen[name] * minutes for name, minutes in formula.MINUTES.items()},
-        **{name: np.sqrt(seen[name] * YEAR) for name in formula.ANNUALISED},
-        **{of: np.sqrt(seen[name] * SQUARED[name]) for name, of in formula.RETURNS.items()},
-        "bollinger_width": 4 * np.sqrt(seen["spread_20m"] * SPREAD),
-        "atr_14": np.sqrt(seen["true_range_14m"] * MEAN_RANGE_SQUARED) * close,
-    }
-    known = {name: None if np.isnan(value) else float(value) for name, value in row.items()}
-    return {
-        "source": "test", "symbol": symbol, "minute_at": at, "close": Decimal(f"{close:.8f}"),
-        "date": at.date(), "batch": 1, **known,
-    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
