@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from crypto_pipeline.contract.message import format_time
@@ -18,6 +19,7 @@ from crypto_pipeline.errors import RegistryError
 from crypto_pipeline.gold.schema import VOLATILITY
 from crypto_pipeline.predictions.fit import described as described_fit
 from crypto_pipeline.predictions.recipe import CHALLENGER as MODEL
+from crypto_pipeline.predictions.recipe import TERMS
 from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.settings import Settings, set_environment
 from crypto_pipeline.version import VERSION
@@ -28,7 +30,24 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 # The tag of a version that has been champion: where a rollback goes.
 PROMOTED = "promoted_at"
-FILE = "model.json"
+FOLDER, FILE = "model", "model.json"
+UNITY_CATALOG, DATABRICKS = "databricks-uc", "databricks"
+NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+# What MLflow calls a model: Unity Catalog takes none whose columns are not said.
+MLMODEL = {
+    "flavors": {"crypto_pipeline": {"data": FILE, "code_version": VERSION}},
+    "signature": {
+        "inputs": json.dumps([{"type": "double", "name": name} for name in TERMS[1:]]),
+        "outputs": json.dumps([{"type": "double", "name": "variance"}]),
+    },
+}
+# Reads its options nowhere else. It reports its use to its makers unless it is told not to, and
+# would ask an address that does not answer for minutes while the lake is held.
+OPTIONS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,22 +65,17 @@ class Registry:
         """Keep a model, name it challenger, and return its version."""
         with _errors(self.uri):
             client = self._client()
-            experiment = client.get_experiment_by_name(self.name)
-            if experiment is None:
-                place = None if self.artifacts is None else self.artifacts.as_uri()
-                key = client.create_experiment(self.name, artifact_location=place)
-            else:
-                key = experiment.experiment_id
-            run = client.create_run(key)
+            run = client.create_run(self._experiment(client))
             for name, value in metrics.items():
                 client.log_metric(run.info.run_id, name, value)
-            client.log_dict(run.info.run_id, dict(model), FILE)
+            client.log_dict(run.info.run_id, dict(model), f"{FOLDER}/{FILE}")
+            client.log_dict(run.info.run_id, MLMODEL, f"{FOLDER}/MLmodel")
             client.set_terminated(run.info.run_id)
-            if not client.search_registered_models(f"name='{self.name}'"):
+            if self._aliases(client) is None:
                 client.create_registered_model(self.name)
             made = client.create_model_version(
                 self.name,
-                source=f"{run.info.artifact_uri}/{FILE}",
+                source=f"{run.info.artifact_uri}/{FOLDER}",
                 run_id=run.info.run_id,
                 tags={"model_version": str(model["model_version"])},
             )
@@ -88,34 +102,61 @@ class Registry:
     def earlier_champion(self) -> int:
         """The newest version before the champion that has been champion; where a rollback goes."""
         with _errors(self.uri):
+            client = self._client()
             now = self.version_of(CHAMPION) or 0
-            found = self._client().search_model_versions(f"name='{self.name}'")
-            older = [int(v.version) for v in found if PROMOTED in v.tags and int(v.version) < now]
-            if not older:
-                raise RegistryError(f"{self.name} has no earlier champion to go back to.")
-            return max(older)
+            found = client.search_model_versions(f"name='{self.name}'")
+            older = (int(v.version) for v in found if int(v.version) < now)
+            for number in sorted(older, reverse=True):
+                # A search of Unity Catalog tells no tags.
+                if PROMOTED in client.get_model_version(self.name, str(number)).tags:
+                    return number
+            raise RegistryError(f"{self.name} has no earlier champion to go back to.")
 
     def version_of(self, alias: str) -> int | None:
         """The version that an alias names; None when it names none."""
         with _errors(self.uri):
-            found = self._client().search_registered_models(f"name='{self.name}'")
-            number = found[0].aliases.get(alias) if found else None
+            number = (self._aliases(self._client()) or {}).get(alias)
             return None if number is None else int(number)
 
     def read(self, version: int) -> dict[str, Any]:
         """The model that was registered under a version."""
-        with _errors(self.uri):
-            import mlflow.artifacts
-
-            made = self._client().get_model_version(self.name, str(version))
-            text = mlflow.artifacts.load_text(str(made.source))
-            model: dict[str, Any] = json.loads(text)
+        with _errors(self.uri), TemporaryDirectory() as folder:
+            client = self._client()
+            made = client.get_model_version(self.name, str(version))
+            file = client.download_artifacts(str(made.run_id), f"{FOLDER}/{FILE}", folder)
+            model: dict[str, Any] = json.loads(Path(file).read_text())
             return model
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where runs and their files are; Unity Catalog keeps none, its workspace does."""
+        return self.uri.replace(UNITY_CATALOG, DATABRICKS, 1)
+
+    def _experiment(self, client: MlflowClient) -> str:
+        is_databricks = self.tracking_uri.startswith(DATABRICKS)
+        name = f"/Shared/{self.name}" if is_databricks else self.name
+        experiment = client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        place = None if self.artifacts is None else self.artifacts.as_uri()
+        return str(client.create_experiment(name, artifact_location=place))
+
+    def _aliases(self, client: MlflowClient) -> Mapping[str, str] | None:
+        """Versions by alias; None before the model is registered."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            aliases: Mapping[str, str] = client.get_registered_model(self.name).aliases
+        except MlflowException as error:
+            if error.error_code in NOT_THERE:
+                return None
+            raise
+        return aliases
 
     def _client(self) -> MlflowClient:
         from mlflow.tracking import MlflowClient
 
-        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.uri)
 
 
 def described(done: Training) -> dict[str, Any]:
@@ -154,8 +195,7 @@ def open_registry(settings: Settings) -> Registry:
 
 @contextmanager
 def _errors(uri: str) -> Iterator[None]:
-    # Else importing it begins to report its use to its makers.
-    set_environment({"MLFLOW_DISABLE_TELEMETRY": "true"})
+    set_environment(OPTIONS)
     from mlflow.exceptions import MlflowException
 
     try:

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
+from mlflow.models import Model
 
+from crypto_pipeline import pipeline
 from crypto_pipeline.errors import RegistryError
 from crypto_pipeline.model_registry import CHALLENGER, CHAMPION, open_registry
+from crypto_pipeline.pipeline import Pipeline
+from crypto_pipeline.predictions.fit import Fit
+from crypto_pipeline.predictions.recipe import TERMS
+from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.settings import Settings
+
+FIT = Fit(
+    model="blend_pooled",
+    horizon_minutes=5,
+    weights=(0.1,) * len(TERMS),
+    band=1.7,
+    residual_variance=0.5,
+    rows=600,
+    trained_from=datetime(2026, 11, 9, tzinfo=UTC),
+    trained_through=datetime(2026, 11, 23, tzinfo=UTC),
+)
 
 
 def model(version: str) -> dict[str, object]:
@@ -41,7 +60,10 @@ def test_a_model_is_kept_named_promoted_and_taken_back(
     with pytest.raises(RegistryError, match="refused"):
         registry.promote(4)
     files = [file for file in (settings.home / "models").rglob("*") if file.is_file()]
-    assert {file.name for file in files} == {"model.json"}
+    assert {file.name for file in files} == {"model.json", "MLmodel"}
+    told = Model.load(str(files[0].parent)).signature
+    assert told.inputs.input_names() == list(TERMS[1:])
+    assert told.outputs.input_names() == ["variance"]
 
 
 def test_an_address_that_is_none_is_a_sentence(make_settings: Callable[..., Settings]) -> None:
@@ -50,6 +72,23 @@ def test_an_address_that_is_none_is_a_sentence(make_settings: Callable[..., Sett
         registry.version_of(CHAMPION)
 
 
+def test_a_registry_that_is_away_costs_a_cycle_its_version_and_no_forecast(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings()
+    away = replace(open_registry(settings), uri="nowhere://x", artifacts=None)
+    found = Pipeline(runner=SimpleNamespace(lake=None), screen=None, registry=away)  # type: ignore[arg-type]
+    monkeypatch.setattr(Pipeline, "market_now", lambda _: FIT.trained_through)
+    done = Training(fits=(FIT,), model_version="v", reason="fitted", market_now=FIT.trained_through)
+    monkeypatch.setattr(pipeline, "train", lambda *_, **__: done)
+    assert "not registered: The model registry at nowhere://x" in found.train().reason
+    with pytest.raises(RegistryError):
+        found.fit(market_now=FIT.trained_through)
+
+
 def test_the_address_is_a_setting(make_settings: Callable[..., Settings]) -> None:
     registry = open_registry(make_settings(MODEL_REGISTRY="databricks-uc", MODEL_NAME="a.b.c"))
     assert (registry.uri, registry.name, registry.artifacts) == ("databricks-uc", "a.b.c", None)
+    # Unity Catalog keeps no runs.
+    assert registry.tracking_uri == "databricks"
+    assert replace(registry, uri="databricks-uc://team").tracking_uri == "databricks://team"
