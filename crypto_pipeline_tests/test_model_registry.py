@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from mlflow.models import Model
 
 from crypto_pipeline import pipeline
 from crypto_pipeline.errors import RegistryError
@@ -36,7 +35,7 @@ def model(version: str) -> dict[str, object]:
 
 
 def test_a_model_is_kept_named_promoted_and_taken_back(
-    make_settings: Callable[..., Settings],
+    make_settings: Callable[..., Settings], capfd: pytest.CaptureFixture[str]
 ) -> None:
     settings = make_settings()
     registry = open_registry(settings)
@@ -61,9 +60,13 @@ def test_a_model_is_kept_named_promoted_and_taken_back(
         registry.promote(4)
     files = [file for file in (settings.home / "models").rglob("*") if file.is_file()]
     assert {file.name for file in files} == {"model.json", "MLmodel"}
+    # Not before the registry has set MLflow's options.
+    from mlflow.models import Model
+
     told = Model.load(str(files[0].parent)).signature
     assert told.inputs.input_names() == list(TERMS[1:])
     assert told.outputs.input_names() == ["variance"]
+    assert capfd.readouterr().err == ""
 
 
 def test_an_address_that_is_none_is_a_sentence(make_settings: Callable[..., Settings]) -> None:
