@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spark
 
 
+# No time at all, and one of microseconds, as some dumps have it.
+BAD_LINES = "not,a,row,at,all,x\n1735689600000000,1,1,1,1,1\n"
+
+
 def write_candles(folder: Path, name: str, candles: pd.DataFrame, *, extra: str = "") -> None:
     lines = candles.assign(open_time_ms=candles["minute"] * 60_000, volume=1.0)
     text = lines[["open_time_ms", "open", "high", "low", "close", "volume"]].to_csv(index=False)
@@ -41,7 +45,7 @@ def write_candles(folder: Path, name: str, candles: pd.DataFrame, *, extra: str 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("candles")
-    write_candles(made, "AAA_USDT", market(days=4, seed=1), extra="not,a,row,at,all,x\n")
+    write_candles(made, "AAA_USDT", market(days=4, seed=1), extra=BAD_LINES)
     write_candles(made, "BBB_BTC", market(days=4, seed=2, price=1e-5, step=1e-8))
     flat = market(days=4, seed=3)
     flat[["open", "high", "low", "close"]] = 2.5
