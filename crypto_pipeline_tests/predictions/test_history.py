@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from crypto_pipeline.gold.schema import VOLATILITY
 from crypto_pipeline.predictions import formula, history, recipe, walk
-from crypto_pipeline.predictions.inputs import MEASURES, build_inputs, label
+from crypto_pipeline.predictions.inputs import COLUMNS, MEASURES, build_inputs, label
 from crypto_pipeline.predictions.losses import price_step
 from crypto_pipeline.predictions.schema import HORIZONS
 from crypto_pipeline_tests.builders import frame
@@ -85,7 +85,7 @@ def test_too_few_rows_give_no_fit(gold: DataFrame) -> None:
 def test_a_missed_minute_gives_no_label(seen: pd.DataFrame) -> None:
     rows = seen[seen["symbol"] == "C2-USDT"]
     for horizon in HORIZONS:
-        found = history.labelled(rows, horizon=horizon)
+        found = history.labelled(rows[["source", "symbol", *COLUMNS]], horizon=horizon)
         complete = rows[np.isfinite(rows[label(horizon)])]
         assert found["minute"].tolist() == complete["minute"].tolist()
         np.testing.assert_allclose(

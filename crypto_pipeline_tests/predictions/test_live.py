@@ -139,28 +139,24 @@ def test_the_scoreboard_moves_with_what_came_and_the_gate_decides(
     assert {r["served"] for r in kept if r["model"] == "ewma"} == {1}
 
 
-def test_a_fit_is_put_in_place_by_hand_through_the_next_decisions(lake: Lake) -> None:
+def test_nothing_new_scores_nothing_and_a_fit_is_put_in_place_by_hand(lake: Lake) -> None:
     with pytest.raises(LakeError, match="not decided"):
         live.pin(lake, None)
     fill(lake, origins=2, own=1e-6)
-    now = ORIGIN + 5 * MINUTE + live.SETTLED
-    live.score(lake, market_now=now)
+    now = ORIGIN + 10 * MINUTE + live.SETTLED
+    assert live.score(lake, market_now=now).rows == 18
     fit = {"model_version": "old", "trained_through": (AT - timedelta(hours=1)).isoformat()}
     live.pin(lake, fit)
+    # What an hour brings is no outcome of a forecast, and the gate is asked again.
     later = live.score(lake, market_now=now + timedelta(hours=1))
+    assert later.rows == 0
     assert {h["trained_through"] for h in later.horizons} == {"2026-11-23T09:05:00.000000Z"}
+    again = live.score(lake, market_now=now + timedelta(hours=1))
+    assert again.reason.startswith("no outcome")
     live.pin(lake, None)
     rows = read(lake.read(GATES), "pinned_version", "batch", order=("decided_at",))
     assert [r["pinned_version"] for r in rows[::3]] == [None, "old", "old", None]
     assert [r["batch"] for r in rows[::3]] == [1, 2, 3, 4]
-
-
-def test_nothing_new_still_moves_the_range(lake: Lake) -> None:
-    fill(lake, origins=2, own=1e-6)
-    now = ORIGIN + 10 * MINUTE + live.SETTLED
-    assert live.score(lake, market_now=now).rows == 18
-    assert live.score(lake, market_now=now + timedelta(minutes=5)).rows == 0
-    assert live.score(lake, market_now=now + timedelta(minutes=5)).reason.startswith("no outcome")
     assert lake.read(SCORES).count() == 18
 
 
