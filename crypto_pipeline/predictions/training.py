@@ -13,6 +13,7 @@ from crypto_pipeline.lake import log
 from crypto_pipeline.lake.commit import Write, commit
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.log import CommitRecord
+from crypto_pipeline.lake.tuning import tune
 from crypto_pipeline.predictions.fit import Fit, described
 from crypto_pipeline.predictions.history import fit_history
 from crypto_pipeline.predictions.recipe import WINDOW_DAYS
@@ -51,6 +52,7 @@ def train(lake: Lake, *, market_now: datetime, force: bool = False) -> Training:
     state = log.open_table(lake.path(VOLATILITY))
     if state is None:
         return Training(fits=(), model_version=None, reason="gold/volatility is not there yet")
+    tune(lake.spark, rows=log.row_count(lake.path(VOLATILITY)))
     fits = fit_history(lake.read(VOLATILITY, since=market_now - HISTORY, until=market_now))
     if not fits:
         return Training(fits=(), model_version=None, reason="too few complete minutes to fit on")
