@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
@@ -12,12 +10,8 @@ from typing import get_args
 import click
 from rich.console import Console
 
-from crypto_pipeline import settings as settings_module
-from crypto_pipeline.errors import PipelineError
+from crypto_pipeline.exit_code import exit_with
 from crypto_pipeline.settings import Settings, VenueName
-
-USER_ERROR = 2
-INTERRUPTED = 130
 
 
 @click.group()
@@ -34,7 +28,7 @@ def up(traceback: bool) -> None:
     """Start everything and stay until Ctrl-C."""
     from crypto_pipeline.embedded import up as stack
 
-    _exit_with(lambda settings, _: stack.up(settings), traceback=traceback)
+    exit_with(lambda settings, _: stack.up(settings), traceback=traceback)
 
 
 @cli.command()
@@ -51,7 +45,7 @@ def once(traceback: bool) -> None:
         console.print(decided.why, markup=False)
         return one_cycle(decided.settings, console)
 
-    _exit_with(run, traceback=traceback)
+    exit_with(run, traceback=traceback)
 
 
 @cli.command()
@@ -63,7 +57,7 @@ def audit(traceback: bool, start: str | None, end: str | None) -> None:
     from crypto_pipeline.audit.command import audit_command
     from crypto_pipeline.backfill.command import parse_moment
 
-    _exit_with(
+    exit_with(
         lambda settings, console: audit_command(
             settings,
             console,
@@ -92,7 +86,7 @@ def trace(
     from crypto_pipeline.backfill.command import parse_moment
     from crypto_pipeline.trace.command import trace_command
 
-    _exit_with(
+    exit_with(
         lambda settings, console: trace_command(
             settings,
             console,
@@ -115,10 +109,7 @@ def replay(traceback: bool, what: str, reason: str | None, source: str | None) -
     from crypto_pipeline.replay.command import replay_command
 
     del what
-    _exit_with(
-        lambda settings, console: replay_command(settings, console, reason=reason, source=source),
-        traceback=traceback,
-    )
+    exit_with(lambda s, c: replay_command(s, c, reason=reason, source=source), traceback=traceback)
 
 
 @cli.command()
@@ -128,7 +119,7 @@ def release(traceback: bool, source: str | None) -> None:
     """Let a source that was held back into gold again; without one, list those that are held."""
     from crypto_pipeline.replay.command import release_command
 
-    _exit_with(lambda found, out: release_command(found, out, source=source), traceback=traceback)
+    exit_with(lambda found, out: release_command(found, out, source=source), traceback=traceback)
 
 
 @cli.command()
@@ -138,10 +129,7 @@ def rebuild(traceback: bool, layer: str) -> None:
     """Make a layer and all below it anew from raw, compare, and put it in place."""
     from crypto_pipeline.rebuild.command import rebuild_command
 
-    _exit_with(
-        lambda settings, console: rebuild_command(settings, console, layer=layer),
-        traceback=traceback,
-    )
+    exit_with(lambda found, out: rebuild_command(found, out, layer=layer), traceback=traceback)
 
 
 @cli.command()
@@ -171,7 +159,7 @@ def backfill(
             venue=venue,
         )
 
-    _exit_with(run, traceback=traceback)
+    exit_with(run, traceback=traceback)
 
 
 @cli.command()
@@ -180,7 +168,7 @@ def status(traceback: bool) -> None:
     """Show what runs, how far each stage is, and how much disk each part takes."""
     from crypto_pipeline.status import print_status
 
-    _exit_with(print_status, traceback=traceback)
+    exit_with(print_status, traceback=traceback)
 
 
 @cli.command()
@@ -192,7 +180,7 @@ def doctor(traceback: bool, reader: bool) -> None:
     """Look at everything outside: keys, bucket, Kafka, Spark, ports; say what to do."""
     from crypto_pipeline.doctor.command import doctor as examine
 
-    _exit_with(lambda found, out: examine(found, out, writes=not reader), traceback=traceback)
+    exit_with(lambda found, out: examine(found, out, writes=not reader), traceback=traceback)
 
 
 @cli.command()
@@ -202,7 +190,7 @@ def backup(traceback: bool, folder: Path) -> None:
     """Copy the lake's tables into FOLDER, consistent also while the pipeline runs."""
     from crypto_pipeline.backup.command import backup_command
 
-    _exit_with(lambda found, out: backup_command(found, out, folder), traceback=traceback)
+    exit_with(lambda found, out: backup_command(found, out, folder), traceback=traceback)
 
 
 @cli.command()
@@ -212,7 +200,7 @@ def restore(traceback: bool, folder: Path) -> None:
     """Check a backup and put its tables where LAKE_ROOT says; the pipeline must not run."""
     from crypto_pipeline.backup.command import restore_command
 
-    _exit_with(lambda found, out: restore_command(found, out, folder), traceback=traceback)
+    exit_with(lambda found, out: restore_command(found, out, folder), traceback=traceback)
 
 
 @cli.command()
@@ -221,7 +209,7 @@ def migrate(traceback: bool) -> None:
     """Bring state folder and tables to this version's format; a second time does nothing."""
     from crypto_pipeline.migrate.command import migrate as bring_along
 
-    _exit_with(bring_along, traceback=traceback)
+    exit_with(bring_along, traceback=traceback)
 
 
 @cli.command()
@@ -255,7 +243,7 @@ def evaluate(traceback: bool, candles: Path, days: int, out: Path) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         return walk_forward(settings, console, candles=candles, days=days, out=out)
 
-    _exit_with(run, traceback=traceback)
+    exit_with(run, traceback=traceback)
 
 
 @cli.command("adopt-topic")
@@ -268,22 +256,35 @@ def adopt_topic(traceback: bool) -> None:
     def run(settings: Settings, console: Console) -> int:
         return adopt(resolve(settings).settings, console)
 
-    _exit_with(run, traceback=traceback)
+    exit_with(run, traceback=traceback)
 
 
-def _exit_with(action: Callable[[Settings, Console], int], *, traceback: bool) -> None:
-    """Run an action; an error that a user can act on is a sentence and exit code 2."""
-    try:
-        code = action(settings_module.load(), Console())
-    except PipelineError as error:
-        if traceback:
-            raise
-        Console(stderr=True).print(f"{error}", markup=False, highlight=False, soft_wrap=True)
-        code = USER_ERROR
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Stopped before the end.")
-        code = INTERRUPTED
-    sys.exit(code)
+@cli.command()
+@click.pass_obj
+def train(traceback: bool) -> None:
+    """Fit the forecasts' model now and register it as the challenger."""
+    from crypto_pipeline import champion
+
+    exit_with(champion.train, traceback=traceback)
+
+
+@cli.command()
+@click.option("--version", type=click.IntRange(min=1), help="Else the challenger, the newest.")
+@click.pass_obj
+def promote(traceback: bool, version: int | None) -> None:
+    """Let a registered version of the model be the champion."""
+    from crypto_pipeline import champion
+
+    exit_with(lambda s, c: champion.promote(s, c, version=version), traceback=traceback)
+
+
+@cli.command()
+@click.pass_obj
+def rollback(traceback: bool) -> None:
+    """Let the champion before this one be it again, until the next promote."""
+    from crypto_pipeline import champion
+
+    exit_with(champion.rollback, traceback=traceback)
 
 
 def main() -> None:

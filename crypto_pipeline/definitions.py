@@ -25,8 +25,8 @@ from crypto_pipeline.stream import asset as stream
 
 STAGE_MODULES = (stream, raw, bronze, silver, gold, predictions, backfill, audit, maintenance)
 
-# The model is fitted every few hours; everything else is new each minute.
-SLOW = dg.AssetKey(["predictions", "models"])
+# Fitted, scored and decided less often; everything else is new each minute.
+SLOW = tuple(dg.AssetKey(["predictions", name]) for name in ("models", "scores", "gates"))
 # Nobody waits for these: they are run when something is missing.
 ON_DEMAND = ("backfill", "audit", "maintenance")
 
@@ -90,6 +90,6 @@ DASHBOARD = dg.AssetSpec(
 
 
 def _with_freshness(spec: dg.AssetSpec) -> dg.AssetSpec:
-    if spec.key == SLOW or spec.group_name in ON_DEMAND:
+    if spec.key in SLOW or spec.group_name in ON_DEMAND:
         return spec
     return spec.replace_attributes(freshness_policy=FRESHNESS)

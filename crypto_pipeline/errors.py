@@ -27,6 +27,7 @@
   x FormatError            a table or a state folder is of a newer or an older format
   x ServiceError           a service of the laptop stack did not start or died
   x AlertError             an alert could not be sent
+  x RegistryError          the model registry refuses, or has nothing to move to
 """
 
 from __future__ import annotations
@@ -127,3 +128,6 @@ class ServiceError(PipelineError): ...
 
 
 class AlertError(PipelineError): ...
+
+
+class RegistryError(PipelineError): ...

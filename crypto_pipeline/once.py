@@ -38,6 +38,7 @@ def run_cycle(pipeline: Pipeline) -> Cycle:
         if stage is PREDICTIONS:
             pipeline.train()
         runs.append(pipeline.run(stage))
+    pipeline.score()
     pipeline.publish_summary()
     pipeline.publish_forecasts()
     pipeline.publish_status()

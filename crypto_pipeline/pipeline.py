@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from crypto_pipeline.errors import SettingsError
+from crypto_pipeline.errors import RegistryError, SettingsError
 from crypto_pipeline.gold.publication import summary_records
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
@@ -16,10 +16,12 @@ from crypto_pipeline.lake.session import connect, disconnect, lease_epoch
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.lake.writer_lock import WriterLock, take
 from crypto_pipeline.migrate.found import refuse_other_formats
+from crypto_pipeline.model_registry import Registry, described, metrics, open_registry
 from crypto_pipeline.plan import batch_ranges
 from crypto_pipeline.planned_input import topic_rows
+from crypto_pipeline.predictions.live import Scoring, newest_reports, score, verdicts_of
 from crypto_pipeline.predictions.publication import forecast_records
-from crypto_pipeline.predictions.schema import FORECASTS
+from crypto_pipeline.predictions.schema import FORECASTS, GATES
 from crypto_pipeline.predictions.training import Training, train
 from crypto_pipeline.publication import Position, Publication, Screen, open_screen
 from crypto_pipeline.run_stage import StageRunner
@@ -42,6 +44,7 @@ class Pipeline:
 
     runner: StageRunner
     screen: Screen
+    registry: Registry | None = None
     runs: dict[str, StageRun] = field(default_factory=dict)
     lock: WriterLock | None = None
 
@@ -85,7 +88,29 @@ class Pipeline:
         now = self.market_now()
         if now is None:
             return Training(fits=(), model_version=None, reason="no new minute in this cycle")
-        return train(self.lake, market_now=now)
+        try:
+            return self.fit(market_now=now)
+        except RegistryError as error:
+            # The lake has the fit, and serves from there.
+            return Training(fits=(), model_version=None, reason=f"fitted, not registered: {error}")
+
+    def fit(self, *, market_now: datetime, force: bool = False) -> Training:
+        """Train when it is due, and register what was fitted; champion while its kind serves."""
+        done = train(self.lake, market_now=market_now, force=force)
+        if done.fits and self.registry is not None:
+            number = self.registry.register(described(done), metrics=metrics(done))
+            decision = log.last_commit(self.lake.path(GATES))
+            has_won = any(v.champion for v in verdicts_of(decision))
+            if decision is not None and has_won and decision.ranges["pinned"] is None:
+                self.registry.promote(number)
+        return done
+
+    def score(self) -> Scoring:
+        """Join past forecasts with what came since the last time; ask the gate when it is due."""
+        now = self.market_now()
+        if now is None:
+            return Scoring(0, [], "no new minute in this cycle")
+        return score(self.lake, market_now=now)
 
     def publish_summary(self) -> Publication:
         return self.screen.publish_summary(
@@ -111,7 +136,11 @@ class Pipeline:
     def publish_status(self, *, run_id: str | None = None) -> Publication:
         behind = {name: self._behind(stage) for name, stage in BY_NAME.items() if name in self.runs}
         return self.screen.publish_status(
-            self.runs, market=self.lake.market, behind=behind, run_id=run_id
+            self.runs,
+            market=self.lake.market,
+            behind=behind,
+            run_id=run_id,
+            horizons=newest_reports(self.lake),
         )
 
     def _behind(self, stage: Stage) -> int:
@@ -172,7 +201,12 @@ def _opened(settings: Settings, lock: WriterLock) -> Pipeline:
         },
         limits=settings.rejection_limits,
     )
-    return Pipeline(runner=runner, screen=open_screen(settings), lock=lock)
+    return Pipeline(
+        runner=runner,
+        screen=open_screen(settings),
+        registry=open_registry(settings),
+        lock=lock,
+    )
 
 
 def open_lake(settings: Settings) -> Lake:

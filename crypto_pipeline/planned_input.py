@@ -70,6 +70,7 @@ def read_plan(
         now=datetime.fromisoformat(pinned),
         new=new,
         known=_known(lake, stage, plan),
+        last=lambda table: _last_ranges(lake, table),
         span=span,
         before=before,
         again=plan.ranges.get("batches", {}).get("again", {}).get("what"),
@@ -89,6 +90,11 @@ def _known(lake: Lake, stage: Stage, plan: Plan) -> Known:
         return _as_planned(stage, plan, table, frame)
 
     return known
+
+
+def _last_ranges(lake: Lake, table: Table) -> Mapping[str, Any] | None:
+    last = log.last_commit(lake.path(table))
+    return None if last is None else last.ranges
 
 
 def _read_topics(lake: Lake, plan: Plan, kafka_options: KafkaOptions) -> DataFrame:

@@ -7,7 +7,7 @@ elsewhere and a lost acknowledgement only repeats records that readers know by t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -21,12 +21,15 @@ from crypto_pipeline.contract.message import (
     format_optional_time,
     format_time,
 )
+from crypto_pipeline.contract.report import HorizonReport
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline.stream.newest import newest_record
 from crypto_pipeline.stream.publish import MessagePublisher, Outgoing, Publisher
 
 DEADLINE_SECONDS = 20.0
+# The stage whose report says who forecasts and how well.
+PREDICTIONS = "predictions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +102,12 @@ class Screen:
         market: MarketKind,
         behind: Mapping[str, int],
         run_id: str | None = None,
+        horizons: Sequence[HorizonReport] = (),
     ) -> Publication:
-        """Send what each stage did last; a stage that found nothing new sends nothing."""
+        """Send what each stage did last; a stage that found nothing new sends nothing.
+
+        `horizons` ride on the report of the stage `predictions`, once there are any.
+        """
         started = time.perf_counter()
         now = datetime.now(UTC)
         rows = [
@@ -108,6 +115,9 @@ class Screen:
             for name, run in runs.items()
             if not run.is_empty
         ]
+        for row in rows:
+            if row["stage"] == PREDICTIONS and horizons:
+                row["horizons"] = list(horizons)
         self._send(topic.STATUS.name, rows, key=lambda r: str(r["stage"]))
         return _sent(rows, max((r["batch"] for r in rows), default=0), started)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from crypto_pipeline.errors import SettingsError
@@ -61,6 +62,12 @@ def number(
     if not low <= number <= high:
         raise SettingsError(f"{name} is {text!r}. Give a number from {low} to {high}.")
     return number
+
+
+def path(values: Mapping[str, str], name: str) -> Path | None:
+    """An absolute path; None when it is not given."""
+    given = values.get(name)
+    return None if given is None else Path(given).expanduser().absolute()
 
 
 def port(values: Mapping[str, str], name: str, default: int) -> int:

@@ -208,8 +208,7 @@ class Settings:
             "DASHBOARD_METRICS_PORT": str(self.dashboard_metrics_port),
             "SPOOL_LIMIT_MB": str(self.spool_limit_mb),
             **self.rejection_limits.environment(),
-            **self.kafka.environment(),
-            **self.screen.environment(),
+            **(self.kafka.environment() | self.screen.environment()),
             **(self.keeping.environment() | self.alerting.environment()),
         }
         return {name: value for name, value in values.items() if value is not None}
@@ -217,12 +216,9 @@ class Settings:
 
 def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> Settings:
     """Read and check all settings; `environment` and `env_file` replace the real ones in tests."""
-    file = dotenv_values(env_file or Path(".env"))
     given = os.environ if environment is None else environment
-    values = {name: value for name, value in {**file, **given}.items() if value}
+    values = {n: v for n, v in {**dotenv_values(env_file or Path(".env")), **given}.items() if v}
     state_dir = Path(values.get("STATE_DIR", ".crypto-pipeline")).expanduser().absolute()
-    recorded = values.get("RECORDED_DIR")
-    properties = values.get("SPARK_PROPERTIES_FILE")
     number, url, whole = setting_values.number, setting_values.url, setting_values.integer
     pace = partial(number, low=0.01, high=1000.0)
     plan = setting_values.choice(values, "COINGECKO_PLAN", "demo", get_args(CoinGeckoPlan))
@@ -233,7 +229,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         venues=setting_values.venues(values.get("VENUES", ",".join(get_args(VenueName)))),
         state_dir=state_dir,
         lake_root_setting=store_settings.lake_root(values),
-        history_hours=setting_values.integer(values, "HISTORY_HOURS", 24, low=0, high=24 * 400),
+        history_hours=whole(values, "HISTORY_HOURS", 24, low=0, high=24 * 400),
         poll_delay_seconds=number(values, "POLL_DELAY_SECONDS", 5.0, low=0.0, high=50.0),
         binance_url=setting_values.url(values, "BINANCE_URL", "https://data-api.binance.vision"),
         kraken_url=setting_values.url(values, "KRAKEN_URL", "https://api.kraken.com"),
@@ -242,7 +238,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         coingecko_plan=plan,  # type: ignore[arg-type]
         coingecko_api_key=setting_values.secret(values, "COINGECKO_API_KEY"),
         coingecko_minutes=setting_values.coingecko_minutes(values),
-        binance_weight_per_minute=setting_values.integer(
+        binance_weight_per_minute=whole(
             values, "BINANCE_WEIGHT_PER_MINUTE", 4800, low=100, high=1_000_000
         ),
         kraken_requests_per_second=pace(values, "KRAKEN_REQUESTS_PER_SECOND", 0.9),
@@ -251,9 +247,9 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
             values, "COINGECKO_CALLS_PER_MINUTE", 25, low=1, high=10_000
         ),
         coingecko_calls_per_day=whole(values, "COINGECKO_CALLS_PER_DAY", 320, low=1, high=10**6),
-        simulator_seed=setting_values.integer(values, "SIMULATOR_SEED", 7, low=0, high=2**31),
+        simulator_seed=whole(values, "SIMULATOR_SEED", 7, low=0, high=2**31),
         simulator_speed=number(values, "SIMULATOR_SPEED", 1.0, low=0.01, high=10_000.0),
-        recorded_dir=None if recorded is None else Path(recorded).expanduser().absolute(),
+        recorded_dir=setting_values.path(values, "RECORDED_DIR"),
         recorded_start=values.get("RECORDED_START"),
         kafka_bootstrap=values.get("KAFKA_BOOTSTRAP_SERVERS"),
         kafka_port=setting_values.port(values, "KAFKA_PORT", 9092),
@@ -262,7 +258,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         spark_port=setting_values.port(values, "SPARK_PORT", 15002),
         spark_token_setting=setting_values.secret(values, "SPARK_CONNECT_TOKEN"),
         spark_heap=setting_values.heap(values, "SPARK_HEAP"),
-        spark_properties_file=None if properties is None else Path(properties).absolute(),
+        spark_properties_file=setting_values.path(values, "SPARK_PROPERTIES_FILE"),
         simulator_port=setting_values.port(values, "SIMULATOR_PORT", 8900),
         dagster_port=setting_values.port(values, "DAGSTER_PORT", 3000),
         code_server_port=setting_values.port(values, "CODE_SERVER_PORT", 4266),
@@ -271,7 +267,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         metrics_port=setting_values.port(values, "METRICS_PORT", 9464),
         dashboard_metrics_port=setting_values.port(values, "DASHBOARD_METRICS_PORT", 9465),
         screen=screen_settings(values),
-        spool_limit_mb=setting_values.integer(values, "SPOOL_LIMIT_MB", 512, low=1, high=1_000_000),
+        spool_limit_mb=whole(values, "SPOOL_LIMIT_MB", 512, low=1, high=1_000_000),
         rejection_limits=setting_values.rejection_limits(values),
         store=store_settings.load(values),
         databricks_host=values.get("DATABRICKS_HOST"),
@@ -297,3 +293,8 @@ def spark_token(settings: Settings) -> Secret:
 def process_environment() -> dict[str, str]:
     """A copy of this process's environment, for the children that the stack starts."""
     return dict(os.environ)
+
+
+def set_environment(values: Mapping[str, str]) -> None:
+    """Set variables of this process, for a library that reads its options nowhere else."""
+    os.environ.update(values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pyspark.sql import functions as F
 
@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 
 Known = Callable[..., "DataFrame"]
 Keep = Callable[["DataFrame"], "DataFrame"]
+Last = Callable[[Table], Mapping[str, Any] | None]
 
 
 def cached(frame: DataFrame) -> DataFrame:
     return frame.cache()
+
+
+def never(table: Table) -> None:
+    """The last commit of a table that has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +39,8 @@ class StageInput:
     the stage's earlier ranges held, by table key; a table that never had a row is not in it.
     `again` says that the rows were read before: replay (they were rejected) or release (they
     were held). `held` are the sources that gold takes nothing of. `keep` gives a frame that is
-    used more than once such that it is computed once.
+    used more than once such that it is computed once. `last(table)` is what the last commit of
+    a table says of itself, its ranges; None before it.
     """
 
     market: MarketKind
@@ -48,6 +54,7 @@ class StageInput:
     again: Literal["replay", "release"] | None = None
     held: frozenset[str] = frozenset()
     keep: Keep = cached
+    last: Last = never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

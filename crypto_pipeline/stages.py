@@ -67,4 +67,6 @@ STAGES = (RAW, BRONZE, SILVER, CANDLES, VOLATILITY, SUMMARY, PREDICTIONS)
 TABLES: tuple[Table, ...] = (
     *(table for stage in STAGES for table in stage.outputs),
     predictions.MODELS,
+    predictions.SCORES,
+    predictions.GATES,
 )

@@ -213,6 +213,7 @@ class Given:
         known: Mapping[Table, Sequence[Row]] | None = None,
         batch: int = 2,
         before: Mapping[Table, datetime] | None = None,
+        last: Mapping[Table, Mapping[str, Any]] | None = None,
     ) -> StageInput:
         earlier = {table.key: rows for table, rows in (known or {}).items()}
         facts = [row[table.fact_column] for table, rows in new.items() for row in rows]
@@ -232,6 +233,7 @@ class Given:
             now=AT + timedelta(seconds=10),
             new={table.key: frame(self.spark, table, rows) for table, rows in new.items()},
             known=read_known,
+            last=(last or {}).get,
             span=(min(facts), max(facts)) if facts else None,
             before={table.key: at for table, at in (before or {}).items()},
         )

@@ -1,7 +1,7 @@
-"""Forecasts by themselves: each once, under the id of what it says, one of a horizon served.
+"""Forecasts by themselves: each once, its id that of what it says, at most one of a horizon served.
 
 They are not computed anew: they say what was known at their time. That none is missing is in the
-counts of the commits.
+counts of the commits. A horizon whose model is too old has none that is served.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from crypto_pipeline.audit.difference import Account, Difference
 from crypto_pipeline.audit.pins import Pins
 from crypto_pipeline.predictions.schema import FORECASTS
-from crypto_pipeline.predictions.transform import forecast_id
+from crypto_pipeline.predictions.transform import forecast_id, stem
 from crypto_pipeline.stages import PREDICTIONS
 
 if TYPE_CHECKING:
@@ -38,7 +38,12 @@ def account(pins: Pins) -> Account:
 
 def _copies(rows: DataFrame) -> DataFrame:
     """Ids that are there twice, or are not of the row that carries them."""
-    own = F.col("id") == forecast_id(F.col("model"), F.col("model_version"))
+    own = F.col("id") == forecast_id(
+        stem(),
+        horizon=F.col("horizon_minutes"),
+        model=F.col("model"),
+        version=F.col("model_version"),
+    )
     ids = rows.groupBy("id").agg(
         F.count("*").alias("copies"), F.min(own).alias("is_own"), F.min(_label()).alias("label")
     )
@@ -49,9 +54,7 @@ def _copies(rows: DataFrame) -> DataFrame:
 def _served(rows: DataFrame) -> DataFrame:
     served = F.count_distinct(F.when(F.col("is_served"), F.col("id")))
     asked = rows.groupBy(*QUESTION).agg(served.alias("served"))
-    what = F.when(F.col("served") == 0, "none is served").when(
-        F.col("served") > 1, "two are served"
-    )
+    what = F.when(F.col("served") > 1, "two are served")
     return _counted(asked.withColumn("what", what).withColumn("label", _label()))
 
 

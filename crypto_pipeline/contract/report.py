@@ -77,7 +77,7 @@ class ForecastRecord(TypedDict):
     """`market.forecasts`, key `source|symbol|horizon|model`; `is_served` marks the one to show.
 
     `variance` is of the log return over the horizon; the band holds 90 % of returns. `pooled`
-    marks a symbol that has no coefficients of its own: new, or too thinly traded.
+    marks a fitted model whose coefficients are those of all symbols, not the symbol's own.
     """
 
     schema_version: int
@@ -105,7 +105,8 @@ class ForecastRecord(TypedDict):
 class ModelScore(TypedDict):
     """One model's losses over a window of origins; `p_value` is two-sided, against `baseline`.
 
-    QLIKE is the mean over all origins and symbols of y/f - ln(y/f) - 1, `median_qlike` its median;
+    QLIKE is the mean over all origins and symbols of y/f - ln(y/f) - 1, `median_qlike` its median
+    (live, the median of the origins' medians); `origins` counts forecasts;
     `coverage` is the share of returns inside the 90 % band. Null: nothing to say it from.
     """
 
@@ -124,7 +125,7 @@ class HorizonReport(TypedDict):
     """Who serves a horizon and why; `scores` are walk-forward, `live` of forecasts since served.
 
     `served` is the model that is shown, null when none is, `champion` the one that won its gate,
-    null when none has. `reason` is a sentence. `drift` compares live loss with the gate's.
+    null when none has. `reason` is a sentence. `drift`: a baseline beats what is served of late.
     """
 
     horizon_minutes: int

@@ -16,16 +16,13 @@ from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.evaluation import files
 from crypto_pipeline.evaluation.candles import read_candles
 from crypto_pipeline.lake.session import connect, disconnect
-from crypto_pipeline.predictions import scoreboard, walk, walk_jobs
+from crypto_pipeline.predictions import recipe, scoreboard, walk, walk_jobs
 from crypto_pipeline.predictions.schema import HORIZONS
 from crypto_pipeline.predictions.scoreboard import Score, Verdict
 from crypto_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-# Chosen on days before 2023-04-12 of the recorded candles.
-WINDOW_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +71,7 @@ def run(spark: SparkSession, candles: DataFrame, *, days: int) -> Evaluation:
     last = rows.agg(F.max("minute").alias("last")).first()
     if last is None or last["last"] is None:
         raise SettingsError("No candle of the folder has sound prices at a multiple of 5 minutes.")
-    folds = walk.daily_folds(int(last["last"]), days=days, window_days=WINDOW_DAYS)
+    folds = walk.daily_folds(int(last["last"]), days=days, window_days=recipe.WINDOW_DAYS)
     symbols = {
         f"{r['source']}:{r['symbol']}" for r in rows.select(*walk_jobs.KEY).distinct().collect()
     }

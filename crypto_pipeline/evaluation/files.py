@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,41 +15,44 @@ from rich.table import Table as Grid
 
 from crypto_pipeline.predictions import recipe, scoreboard
 from crypto_pipeline.predictions.scoreboard import ALL, Score
+from crypto_pipeline.predictions.significance import Comparison
 from crypto_pipeline.simulator.recording import SUFFIX as SUFFIX
 
 if TYPE_CHECKING:
     from crypto_pipeline.evaluation.command import Evaluation
 
 WIDTH = 118
-AGAINST = (recipe.PERSISTENCE, recipe.EWMA_45M, recipe.HAR_SYMBOL)
+AGAINST = (
+    *(recipe.PERSISTENCE, recipe.EWMA_45M, recipe.EWMA),
+    *(recipe.HAR_SYMBOL_LOG, recipe.HAR_SYMBOL, recipe.HAR_POOLED),
+)
+# What the plots show beside the challenger.
+COMPARED = (recipe.EWMA_45M, recipe.HAR_SYMBOL, recipe.HAR_POOLED)
 
 
 def print_table(console: Console, done: Evaluation) -> None:
     """A table a horizon: mean and median QLIKE, thin pairs apart, bands, and the tests."""
+    # Whole even where no terminal says how wide it is.
+    console = Console(file=console.file, width=max(console.width, WIDTH), highlight=False)
     for horizon, losses in done.losses.items():
         if len(losses) == 0:
             console.print(f"{horizon} minutes: no origin has a label, a window and a forecast.")
             continue
-        # Whole even where no terminal says how wide it is.
-        console.print(_grid(done, horizon), width=max(console.width, WIDTH), crop=False)
-        for other in AGAINST:
-            test = scoreboard.compare(losses, recipe.CHALLENGER, other, horizon=horizon)
+        console.print(_grid(done, horizon))
+        for model, other, test in _tests(done, horizon):
             console.print(
-                f"{recipe.CHALLENGER} against {other}: DM {test.statistic:.2f}, "
-                f"p {test.p_value:.2g} ({test.origins} origins, lag {test.lag})",
-                highlight=False,
+                f"{model} against {other}: DM {test.statistic:.2f}, p {test.p_value:.2g} "
+                f"({test.origins} origins, lag {test.lag})"
             )
     for verdict in done.verdicts:
         console.print(
-            f"{verdict.horizon_minutes} minutes: {verdict.served} serves. {verdict.reason}",
-            highlight=False,
+            f"{verdict.horizon_minutes} minutes: {verdict.served} serves. {verdict.reason}"
         )
     if done.unscored:
         console.print(
             f"Without a score ({len(done.unscored)} of {done.symbols}): "
             f"{', '.join(done.unscored[:10])}. They have no training day before the window, no "
-            "two different prices in it, or no complete horizon.",
-            highlight=False,
+            "two different prices in it, or no complete horizon."
         )
 
 
@@ -80,7 +84,12 @@ def write(done: Evaluation, out: Path) -> None:
         "verdicts": [asdict(v) for v in done.verdicts],
         "symbols": done.symbols,
         "unscored": list(done.unscored),
-        "tests": [_plain_tests(horizon, losses) for horizon, losses in done.losses.items()],
+        "tests": [
+            {"horizon_minutes": horizon, "model": model, "against": other, **_finite(asdict(test))}
+            for horizon, losses in done.losses.items()
+            if len(losses)
+            for model, other, test in _tests(done, horizon)
+        ],
     }
     (out / "evaluation.json").write_text(json.dumps(content, indent=1) + "\n")
     for horizon, losses in done.losses.items():
@@ -88,18 +97,14 @@ def write(done: Evaluation, out: Path) -> None:
             plot(losses, horizon, out / f"qlike-{horizon}m.svg")
 
 
-def _plain_tests(horizon: int, losses: pd.DataFrame) -> dict[str, Any]:
-    if len(losses) == 0:
-        return {"horizon_minutes": horizon, "tests": {}}
-    tests = {
-        other: scoreboard.compare(losses, recipe.CHALLENGER, other, horizon=horizon)
-        for other in AGAINST
-    }
-    return {
-        "horizon_minutes": horizon,
-        "model": recipe.CHALLENGER,
-        "tests": {name: _finite(asdict(test)) for name, test in tests.items()},
-    }
+def _tests(done: Evaluation, horizon: int) -> Iterator[tuple[str, str, Comparison]]:
+    """The challenger, and what serves instead, against each baseline."""
+    losses = done.losses[horizon]
+    served = [v.served for v in done.verdicts if v.horizon_minutes == horizon]
+    for model in dict.fromkeys((recipe.CHALLENGER, *served)):
+        for other in AGAINST:
+            if other != model:
+                yield model, other, scoreboard.compare(losses, model, other, horizon=horizon)
 
 
 def plot(losses: pd.DataFrame, horizon: int, file: Path) -> None:
@@ -107,26 +112,31 @@ def plot(losses: pd.DataFrame, horizon: int, file: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("svg")
+    from matplotlib import dates
     from matplotlib import pyplot as plt
 
     day = pd.to_datetime(losses["minute"] // 1440, unit="D", utc=True)
-    shown = (recipe.EWMA_45M, recipe.HAR_SYMBOL, recipe.CHALLENGER)
     with plt.rc_context({"svg.hashsalt": "crypto-pipeline", "font.size": 9}):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
-        for model in shown:
+        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
+        for model in (*COMPARED, recipe.CHALLENGER):
             daily = losses[f"{model}_qlike"].groupby(day).mean()
             left.plot(daily.index, daily.to_numpy(), label=model, linewidth=1)
-        left.set_title(f"Mean QLIKE of each day, {horizon} minutes")
-        for other in shown[:2]:
+        left.set_title(f"{horizon} minutes: each day")
+        left.set_ylabel("mean QLIKE")
+        left.set_ylim(bottom=0)
+        for other in COMPARED:
             gain = losses[f"{other}_qlike"] - losses[f"{recipe.CHALLENGER}_qlike"]
             series = gain.groupby(losses["minute"]).mean().sort_index().cumsum()
             moments = pd.to_datetime(series.index, unit="m", utc=True)
             right.plot(moments, series.to_numpy(), label=f"over {other}", linewidth=1)
-        right.set_title(f"QLIKE gained by {recipe.CHALLENGER}, summed over origins")
+        right.set_title(f"gained by {recipe.CHALLENGER}")
+        right.set_ylabel("QLIKE, summed over origins")
         right.axhline(0, color="grey", linewidth=0.5)
         for axis in (left, right):
             axis.legend(fontsize=8)
-            axis.tick_params(axis="x", rotation=30)
+            ticks: Any = dates  # has no types
+            axis.xaxis.set_major_locator(ticks.AutoDateLocator(minticks=3, maxticks=5))
+            axis.xaxis.set_major_formatter(ticks.DateFormatter("%Y-%m-%d"))
         figure.savefig(file, metadata={"Date": None})
         plt.close(figure)
 

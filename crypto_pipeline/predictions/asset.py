@@ -1,4 +1,4 @@
-"""Predictions as Dagster assets: the fitted model, forecasts, and the topics that show them."""
+"""Predictions as Dagster assets: the fitted model, forecasts, scores, and their topics."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from crypto_pipeline.contract import topic
-from crypto_pipeline.predictions.schema import MODELS
+from crypto_pipeline.predictions.schema import GATES, MODELS, SCORES
 from crypto_pipeline.resources.lake import LakeResource, asset_key, publication_metadata
+from crypto_pipeline.resources.scoring import drift_check, scoring_results
 from crypto_pipeline.resources.specs import (
     LAKE_POOL,
     books_check,
@@ -53,6 +54,25 @@ def predictions_stage(
 
 
 @dg.multi_asset(
+    name="scores",
+    specs=[
+        table_spec(
+            table,
+            deps=[asset_key(PREDICTIONS.primary), asset_key(VOLATILITY.primary)],
+            reads=(VOLATILITY.primary,),
+        )
+        for table in (SCORES, GATES)
+    ],
+    check_specs=[drift_check(SCORES)],
+    pool=LAKE_POOL,
+    # The minute does not wait for it: what is shown of this minute goes first.
+    op_tags={"dagster/priority": "-1"},
+)
+def scores(lake: LakeResource) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    yield from scoring_results(lake.score())
+
+
+@dg.multi_asset(
     name="publish_forecasts",
     specs=[
         publication_spec(
@@ -77,6 +97,7 @@ def publish_forecasts(lake: LakeResource) -> dg.MaterializeResult[None]:
             deps=[
                 dg.AssetKey(["stream", "market_summary"]),
                 dg.AssetKey(["stream", "market_forecasts"]),
+                asset_key(SCORES),
             ],
             words="What each stage did last, as the dashboard reads it",
         )

@@ -1,7 +1,7 @@
 """One-minute candles of one instrument → what every model sees, and what it is judged on.
 
-The measures are those of gold/volatility, each as variance a minute, so what is fitted here can
-be served from that table. Everything of a row ends with its minute; labels start after it.
+The measures are those of gold/volatility, each as variance a minute, so what is fitted here is
+what that table serves. Everything of a row ends with its minute; labels start after it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,15 @@ MEASURES = (
     "variance_15m",
     "variance_60m",
     "variance_24h",
-    "ewma_094",
+    "ewma",
     "parkinson_1h",
     "garman_klass_1h",
+    "squared_1m",
+    "squared_5m",
+    "squared_1h",
+    "squared_24h",
+    "spread_20m",
+    "true_range_14m",
 )
 # The plain recipe that is hard to beat at five minutes; it is a baseline and feeds no model.
 EWMA_45M = "ewma_45m"
@@ -32,6 +38,12 @@ EWMA_45M_DECAY = 0.5 ** (1 / 45)
 GONE = 1e-38
 ORIGIN_STEP = 5
 WINDOWS = {"variance_5m": 5, "variance_15m": 15, "variance_60m": 60}
+# Minutes of each measure that is the square of one return.
+SQUARED = {"squared_1m": 1, "squared_5m": 5, "squared_1h": 60, "squared_24h": MINUTES_A_DAY}
+# Of a random walk with variance v a minute: what its 20 prices vary around their mean, over v,
+# and the squared mean of its one-minute range, over v (Feller 1951).
+SPREAD = (20**2 - 1) / (6 * 20)
+MEAN_RANGE_SQUARED = 8 / math.pi
 COLUMNS = ("minute", "close", *MEASURES, EWMA_45M, "unmoved", "step")
 
 
@@ -109,7 +121,7 @@ def measures(minutes: Minutes) -> dict[str, Floats]:
     columns["variance_24h"] = _ratio(
         trailing(squares, MINUTES_A_DAY), day_count, least=DAY_COVERAGE * MINUTES_A_DAY
     )
-    columns["ewma_094"] = weighted(squares, there, decay=DECAY)
+    columns["ewma"] = weighted(squares, there, decay=DECAY)
     columns[EWMA_45M] = weighted(squares, there, decay=EWMA_45M_DECAY)
     ranges, seen = _masked(np.log(minutes.high / minutes.low) ** 2)
     bodies, _ = _masked(np.log(minutes.close / minutes.open) ** 2)
@@ -118,6 +130,12 @@ def measures(minutes: Minutes) -> dict[str, Floats]:
     mean_body = _ratio(trailing(bodies, 60), count, least=1)
     columns["parkinson_1h"] = parkinson(mean_range)
     columns["garman_klass_1h"] = garman_klass(mean_range, mean_body)
+    logs = np.log(minutes.close)
+    columns |= {name: _since(logs, n) ** 2 / n for name, n in SQUARED.items()}
+    columns["spread_20m"] = relative_spread(minutes.close, 20) / SPREAD
+    true_ranges, ranged = _masked(true_range(minutes))
+    mean_true_range = _ratio(trailing(true_ranges, 14), trailing(ranged, 14), least=1)
+    columns["true_range_14m"] = (mean_true_range / minutes.close) ** 2 / MEAN_RANGE_SQUARED
     still = np.where(there > 0, (squares == 0).astype(float), 0.0)
     columns["unmoved"] = _ratio(trailing(still, MINUTES_A_DAY), day_count, least=1)
     return columns
@@ -131,6 +149,25 @@ def parkinson(mean_range: Floats) -> Floats:
 def garman_klass(mean_range: Floats, mean_body: Floats) -> Floats:
     """Half of ln(high/low)² less (2 ln 2 - 1) ln(close/open)², not below zero (1980)."""
     return np.maximum(0.5 * mean_range - (2 * math.log(2) - 1) * mean_body, 0.0)
+
+
+def relative_spread(close: Floats, n: int) -> Floats:
+    """Variance of the last n prices over their squared mean, of those that are there."""
+    prices, there = _masked(close)
+    count = trailing(there, n)
+    mean = _ratio(trailing(prices, n), count, least=1)
+    total = np.zeros(len(close))
+    for k in range(n):
+        # Around the mean, so that a small spread is not lost beside the price.
+        total += np.nan_to_num((_earlier(close, k) - mean) ** 2)
+    return _ratio(total, count, least=1) / mean**2
+
+
+def true_range(minutes: Minutes) -> Floats:
+    """High less low, reaching to the close before where there is one (Wilder 1978)."""
+    before = _earlier(minutes.close, 1)
+    gaps = np.fmax(np.abs(minutes.high - before), np.abs(minutes.low - before))
+    return np.fmax(minutes.high - minutes.low, gaps)
 
 
 def labels(minutes: Minutes) -> dict[str, Floats]:
@@ -192,6 +229,16 @@ def _ratio(total: Floats, count: Floats, *, least: float) -> Floats:
     ratio: Floats = np.full(len(total), np.nan)
     np.divide(total, count, out=ratio, where=count >= max(least, 1e-300))
     return ratio
+
+
+def _earlier(values: Floats, minutes: int) -> Floats:
+    """The value so many minutes before."""
+    earlier: Floats = pd.Series(values).shift(minutes).to_numpy(np.float64)
+    return earlier
+
+
+def _since(values: Floats, minutes: int) -> Floats:
+    return values - _earlier(values, minutes)
 
 
 def _later(values: Floats, minutes: int) -> Floats:

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from crypto_pipeline.contract.message import SCHEMA_VERSION
 from crypto_pipeline.gold.publication import plain_text, utc_text
 from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.predictions.recipe import LIVE_FITTED
 from crypto_pipeline.predictions.schema import FORECASTS
 
 
@@ -55,6 +56,7 @@ def _record(row: dict[str, Any], lake: Lake) -> dict[str, Any]:
         "kind": "forecast",
         "market": lake.market,
         **row,
+        "pooled": row["model"] in LIVE_FITTED,
         "price_low": close * math.exp(row["return_low"]),
         "price_high": close * math.exp(row["return_high"]),
     }

@@ -1,8 +1,9 @@
 """The models, each as terms and coefficients: ln(variance a minute) = sum of weight times term.
 
-All fitted models are log-linear in the same terms, so a combination in logs is one of them too,
-and serving any of them is one sum a row. HAR is Corsi 2009, with minutes, an hour and a day in
-place of a day, a week and a month, and the time of day as two harmonics.
+The walk forward and the minute cycle fit by these functions, and what they fit is log-linear in
+the same terms of one row of gold/volatility, so a combination in logs is one of the models too
+and serving any is one sum a row. HAR is Corsi 2009, with minutes, an hour and a day in place of a
+day, a week and a month, and the time of day as two harmonics.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from crypto_pipeline.predictions.inputs import MEASURES
 from crypto_pipeline.predictions.losses import Floats
-from crypto_pipeline.predictions.regression import gamma_regression, least_squares, own_level
+from crypto_pipeline.predictions.regression import gamma_regression, least_squares
 
 TIME_TERMS = ("sin_1", "cos_1", "sin_2", "cos_2")
 TERMS = ("intercept", *MEASURES, *TIME_TERMS)
@@ -25,12 +26,10 @@ RANGE = (
     *TIME_TERMS,
 )
 
-PERSISTENCE, EWMA_45M, EWMA_094 = "persistence", "ewma_45m", "ewma_094"
+PERSISTENCE, EWMA, EWMA_45M = "persistence", "ewma", "ewma_45m"
 HAR_SYMBOL_LOG, HAR_SYMBOL, HAR_POOLED = "har_symbol_log", "har_symbol", "har_pooled"
-RANGE_POOLED, GAMMA_POOLED, GAMMA_SYMBOL = "range_pooled", "gamma_pooled", "gamma_symbol"
-BLEND = "blend"
-FORMULAS = (PERSISTENCE, EWMA_45M, EWMA_094)
-POOLED = (HAR_POOLED, RANGE_POOLED, GAMMA_POOLED)
+RANGE_POOLED, GAMMA_POOLED, BLEND = "range_pooled", "gamma_pooled", "blend_pooled"
+FORMULAS = (PERSISTENCE, EWMA_45M, EWMA)
 MODELS = (
     *FORMULAS,
     HAR_SYMBOL_LOG,
@@ -38,31 +37,38 @@ MODELS = (
     HAR_POOLED,
     RANGE_POOLED,
     GAMMA_POOLED,
-    GAMMA_SYMBOL,
     BLEND,
 )
-# What a challenger must beat; the best of these is the baseline.
-BASELINES = (*FORMULAS, HAR_SYMBOL, HAR_POOLED)
+# The best of these is what the table compares with.
+BASELINES = (*FORMULAS, HAR_SYMBOL_LOG, HAR_SYMBOL, HAR_POOLED)
 CHALLENGER = BLEND
+# What the minute cycle forecasts by: formulas, and fits over all symbols. The gate chooses among
+# these; the challenger must beat the best of the others.
+LIVE_FORMULAS = (EWMA, PERSISTENCE)
+LIVE_FITTED = (HAR_POOLED, BLEND)
+LIVE_BASELINES = (*LIVE_FORMULAS, HAR_POOLED)
 
 # Chosen on days before 2023-04-12 of the recorded candles.
-POOL_RIDGE = 1e-4
-SYMBOL_RIDGE = 0.5
-POOL_WEIGHT = 50.0
+WINDOW_DAYS = 14
+RIDGE = 1e-2
+# A measure counts as at least so much of the day's variance: a quiet minute says "low", not how
+# low. And a variance a minute below LEAST (a coin that never moves) as that.
+FLOOR_SHARE = 1e-2
+LEAST = 1e-14
 FEWEST_ROWS = 500
 # A symbol that does not move in so great a share of its minutes is thin.
 THIN_SHARE = 0.5
 GREATEST_LOG = 5.0
+# Half of the 90 % band of a normal return, of those models whose band is not fitted.
+NORMAL_95 = 1.6448536269514722
 
 # A measure that is missing is stood in for by the next that is there.
 STAND_INS: Mapping[str, tuple[str, ...]] = {
-    "variance_5m": ("ewma_094",),
-    "variance_15m": ("variance_5m", "ewma_094"),
-    "variance_60m": ("ewma_094",),
-    "variance_24h": ("variance_60m", "ewma_094"),
-    "parkinson_1h": ("ewma_094",),
-    "garman_klass_1h": ("parkinson_1h", "ewma_094"),
-    "ewma_094": (),
+    **dict.fromkeys(MEASURES, ("ewma",)),
+    "variance_15m": ("variance_5m", "ewma"),
+    "variance_24h": ("variance_60m", "ewma"),
+    "garman_klass_1h": ("parkinson_1h", "ewma"),
+    "ewma": (),
 }
 
 
@@ -70,23 +76,26 @@ STAND_INS: Mapping[str, tuple[str, ...]] = {
 class Weights:
     """One model of one horizon for one symbol, or for the pool: a weight for each of TERMS.
 
-    `band` is the 90 % quantile of |return| over the square root of the forecast.
+    `band` is the 90 % quantile of |return| over the square root of the forecast, `spread` the
+    variance of what is left in logs.
     """
 
     model: str
     values: tuple[float, ...]
     band: float
     rows: int
+    spread: float
 
     def as_array(self) -> Floats:
         return np.array(self.values)
 
 
-def design(columns: Mapping[str, Floats], floor: Floats, minute: np.ndarray) -> Floats:
+def design(columns: Mapping[str, Floats], minute: np.ndarray) -> Floats:
     """The matrix of TERMS: logs of floored measures and the time of day; a row each.
 
-    `floor` is a variance a minute. A row without `ewma_094` has NaN.
+    A row without `ewma` has NaN.
     """
+    floor = np.maximum(FLOOR_SHARE * stood_in(columns, "variance_24h"), LEAST)
     logs = [np.log(np.maximum(stood_in(columns, name), floor)) for name in MEASURES]
     return np.column_stack([np.ones(len(floor)), *logs, *time_terms(minute)])
 
@@ -106,28 +115,26 @@ def time_terms(minute: np.ndarray) -> list[Floats]:
 
 
 def fit_pooled(x: Floats, y: Floats) -> dict[str, Floats]:
-    """Weights of each pooled model; `y` is realised variance a minute, floored."""
+    """Weights of each pooled model; `y` is realised variance a minute, floored.
+
+    Of the same terms, the fit in logs puts the level low and the gamma fit high in a calm that
+    follows a storm, so the blend is the mean of their logs.
+    """
+    gamma = gamma_regression(x, y, ridge=RIDGE)
+    logs = log_fit(x, y, TERMS, is_levelled=True)
     return {
         HAR_POOLED: log_fit(x, y, HAR, is_levelled=True),
         RANGE_POOLED: log_fit(x, y, RANGE, is_levelled=True),
-        GAMMA_POOLED: gamma_regression(x, y, ridge=POOL_RIDGE),
+        GAMMA_POOLED: gamma,
+        BLEND: (gamma + logs) / 2,
     }
 
 
-def fit_symbol(x: Floats, y: Floats, pool: Floats, *, horizon: int) -> dict[str, Floats]:
-    """Weights of a symbol's own models; `pool` are those of GAMMA_POOLED.
-
-    The labels of origins that lie closer than the horizon overlap, so they count for less.
-    """
-    own = gamma_regression(x, y, ridge=SYMBOL_RIDGE, toward=pool)
-    levelled = pool.copy()
-    overlap = max(1.0, horizon / 5)
-    levelled[0] += own_level(y, np.exp(x @ pool), weight=POOL_WEIGHT * overlap)
+def fit_symbol(x: Floats, y: Floats) -> dict[str, Floats]:
+    """Weights of a symbol's own models."""
     return {
         HAR_SYMBOL_LOG: log_fit(x, y, HAR, is_levelled=False),
         HAR_SYMBOL: log_fit(x, y, HAR, is_levelled=True),
-        GAMMA_SYMBOL: own,
-        BLEND: (own + levelled) / 2,
     }
 
 

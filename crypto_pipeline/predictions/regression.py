@@ -14,7 +14,7 @@ STEPS = 50
 TOLERANCE = 1e-9
 # A realised variance so many times its forecast pulls no harder than this: one jump must not
 # decide the level of weeks.
-GREATEST_RATIO = 50.0
+GREATEST_RATIO = 20.0
 
 
 def least_squares(x: Floats, y: Floats) -> tuple[Floats, float]:
@@ -23,34 +23,20 @@ def least_squares(x: Floats, y: Floats) -> tuple[Floats, float]:
     return beta, float(np.var(y - x @ beta))
 
 
-def gamma_regression(
-    x: Floats, y: Floats, *, ridge: float = 0.0, toward: Floats | None = None
-) -> Floats:
-    """Coefficients b of E[y] = exp(x b) that minimise the mean QLIKE plus ridge/2 |b - toward|².
+def gamma_regression(x: Floats, y: Floats, *, ridge: float = 0.0) -> Floats:
+    """Coefficients b of E[y] = exp(x b) that minimise the mean QLIKE plus ridge/2 |b|².
 
-    Fisher scoring; the first column is the intercept and is not shrunk. `toward` is zero unless
-    given. Starts from it, else from least squares in logs.
+    Fisher scoring from least squares in logs; the first column is the intercept and is not shrunk.
     """
-    columns = x.shape[1]
-    centre = np.zeros(columns) if toward is None else toward
-    shrink = np.full(columns, ridge * len(y))
+    shrink = np.full(x.shape[1], ridge * len(y))
     shrink[0] = 0.0
-    beta: Floats = least_squares(x, np.log(y))[0] if toward is None else toward.copy()
+    beta = least_squares(x, np.log(y))[0]
     information = x.T @ x + np.diag(shrink)
     for _ in range(STEPS):
         ratio = np.minimum(y * np.exp(-(x @ beta)), GREATEST_RATIO)
-        slope = x.T @ (ratio - 1) - shrink * (beta - centre)
+        slope = x.T @ (ratio - 1) - shrink * beta
         move = np.linalg.lstsq(information, slope, rcond=None)[0]
         beta = beta + move
         if np.abs(move).max() < TOLERANCE:
             break
     return beta
-
-
-def own_level(y: Floats, forecast: Floats, *, weight: float) -> float:
-    """Log of the factor that puts a pooled forecast on a symbol's own level, drawn to one.
-
-    `weight` is how many independent observations the pool counts for.
-    """
-    ratio = np.minimum(y / forecast, GREATEST_RATIO)
-    return float(np.log((ratio.sum() + weight) / (len(y) + weight)))

@@ -118,24 +118,22 @@ class Verdict:
 
 
 def judge(losses: pd.DataFrame, *, horizon: int) -> Verdict:
-    """Promote the challenger only for a lower mean QLIKE and p < 0.05 against the best baseline."""
-    baseline = best(losses, recipe.BASELINES)
+    """The gate of the minute cycle, over all origins: the challenger serves only for a lower mean
+    QLIKE and p < 0.05 against the best of the baselines that the cycle has.
+    """
+    baseline = best(losses, recipe.LIVE_BASELINES)
     test = compare(losses, recipe.CHALLENGER, baseline, horizon=horizon)
     own = float(losses[f"{recipe.CHALLENGER}_qlike"].mean())
     other = float(losses[f"{baseline}_qlike"].mean())
-    figures = f"QLIKE {own:.4f} against {other:.4f}, p = {test.p_value:.3g}"
-    if own < other and test.p_value < SIGNIFICANT:
-        words = f"{recipe.CHALLENGER} beats {baseline}, the best baseline: {figures}."
-        return Verdict(
-            horizon_minutes=horizon,
-            served=recipe.CHALLENGER,
-            baseline=baseline,
-            is_promoted=True,
-            reason=words,
-        )
-    words = f"{recipe.CHALLENGER} does not beat {baseline} beyond chance: {figures}."
+    has_won = own < other and test.p_value < SIGNIFICANT
+    verb = "beats" if has_won else "does not beat"
     return Verdict(
-        horizon_minutes=horizon, served=baseline, baseline=baseline, is_promoted=False, reason=words
+        horizon_minutes=horizon,
+        served=recipe.CHALLENGER if has_won else baseline,
+        baseline=baseline,
+        is_promoted=has_won,
+        reason=f"{recipe.CHALLENGER} {verb} {baseline}{'' if has_won else ' beyond chance'}: QLIKE "
+        f"{own:.4f} against {other:.4f}, p = {test.p_value:.3g}.",
     )
 
 

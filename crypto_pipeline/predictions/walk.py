@@ -7,7 +7,7 @@ applyInPandas: the first sees a sample of all symbols, the second one symbol wit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -71,11 +71,10 @@ class Prepared:
 def prepare(rows: pd.DataFrame, step: Floats) -> Prepared:
     """Rows with an average and a known price step; `step` is one a row."""
     floor = variance_floor(step, rows["close"].to_numpy(), horizon=1)
-    columns: Mapping[str, Floats] = {name: rows[name].to_numpy() for name in MEASURES}
-    usable = np.isfinite(floor) & (floor > 0) & np.isfinite(columns["ewma_094"])
+    usable = np.isfinite(floor) & (floor > 0) & np.isfinite(rows["ewma"].to_numpy())
     rows, floor = rows[usable], floor[usable]
-    columns = {name: values[usable] for name, values in columns.items()}
-    return Prepared(recipe.design(columns, floor, rows["minute"].to_numpy()), floor, rows)
+    columns: Mapping[str, Floats] = {name: rows[name].to_numpy() for name in MEASURES}
+    return Prepared(recipe.design(columns, rows["minute"].to_numpy()), floor, rows)
 
 
 def training_step(rows: pd.DataFrame, is_training: np.ndarray) -> float:
@@ -85,27 +84,47 @@ def training_step(rows: pd.DataFrame, is_training: np.ndarray) -> float:
 
 
 def fit_pool(rows: pd.DataFrame, *, horizon: int, folds: Sequence[Fold]) -> pd.DataFrame:
-    """Weights of the pooled models of each fold: `fold`, `model`, `weights`, `band`, `rows`.
+    """Weights of the pooled models of each fold: `fold` and the columns of `recipe.Weights`.
 
     `rows` are inputs of all symbols, with `source` and `symbol`.
     """
-    found = []
     minute = rows["minute"].to_numpy()
-    for number, fold in enumerate(folds):
-        training = rows[fold.is_training(minute, horizon=horizon)]
-        training = training[np.isfinite(training[label(horizon)].to_numpy())]
-        if len(training) < recipe.FEWEST_ROWS:
-            continue
-        step = training.groupby(["source", "symbol"])["step"].transform("min").to_numpy()
-        seen = prepare(training, step)
-        if len(seen.rows) < recipe.FEWEST_ROWS:
-            continue
-        y = np.maximum(seen.rows[label(horizon)].to_numpy() / horizon, seen.floor)
-        for model, weights in recipe.fit_pooled(seen.x, y).items():
-            forecast = recipe.predict(seen.x, weights, seen.floor, horizon=horizon)
-            band = recipe.band_width(seen.rows[outcome(horizon)].to_numpy(), forecast)
-            found.append((number, model, weights.tolist(), band, len(y)))
-    return pd.DataFrame(found, columns=["fold", "model", "weights", "band", "rows"])
+    found = [
+        (number, *(getattr(one, name) for name in recipe.Weights.__slots__))
+        for number, fold in enumerate(folds)
+        for one in fit_all(rows[fold.is_training(minute, horizon=horizon)], horizon=horizon)
+    ]
+    return pd.DataFrame(found, columns=["fold", *recipe.Weights.__slots__])
+
+
+def fit_all(training: pd.DataFrame, *, horizon: int) -> list[recipe.Weights]:
+    """The pooled models, fitted on rows of all symbols; none when there are too few rows."""
+    there = np.isfinite(training[[label(horizon), outcome(horizon)]].to_numpy()).all(axis=1)
+    training = training[there]
+    step = training.groupby(["source", "symbol"])["step"].transform("min").to_numpy(np.float64)
+    seen = prepare(training, step)
+    if len(seen.rows) < recipe.FEWEST_ROWS:
+        return []
+    return weighed(seen, recipe.fit_pooled(seen.x, realised(seen, horizon)), horizon=horizon)
+
+
+def realised(seen: Prepared, horizon: int) -> Floats:
+    """What came, as variance a minute, floored."""
+    came: Floats = seen.rows[label(horizon)].to_numpy() / horizon
+    return np.maximum(came, seen.floor)
+
+
+def weighed(seen: Prepared, models: Mapping[str, Floats], *, horizon: int) -> list[recipe.Weights]:
+    """Each model with the band that its own forecasts of the training rows ask for."""
+    returns = seen.rows[outcome(horizon)].to_numpy()
+    logs = np.log(realised(seen, horizon))
+    found = []
+    for model, values in models.items():
+        forecast = recipe.predict(seen.x, values, seen.floor, horizon=horizon)
+        band = recipe.band_width(returns, forecast)
+        spread = float(np.var(logs - seen.x @ values))
+        found.append(recipe.Weights(model, tuple(values.tolist()), band, len(logs), spread))
+    return found
 
 
 Pool = Mapping[int, Mapping[str, recipe.Weights]]
@@ -116,7 +135,7 @@ def forecast_symbol(
 ) -> pd.DataFrame:
     """Losses of every model at every origin of one symbol that all models can speak of.
 
-    A column a model and loss (`blend_qlike`), with `minute`, `regime`, `is_pooled`, `unmoved`.
+    A column a model and loss (`ewma_qlike`), with `minute`, `regime`, `is_pooled`, `unmoved`.
     """
     rows = rows.sort_values("minute")
     minute = rows["minute"].to_numpy()
@@ -148,37 +167,25 @@ def scored_rows(rows: pd.DataFrame, *, horizon: int) -> pd.DataFrame:
 def own_weights(
     training: pd.DataFrame, step: float, *, horizon: int, pool: Mapping[str, recipe.Weights]
 ) -> tuple[dict[str, recipe.Weights], bool]:
-    """The pool's models with the symbol's own; pooled throughout when it has too few rows.
-
-    A thin symbol keeps the pool's weights for the combination, on its own level.
-    """
-    training = training[np.isfinite(training[label(horizon)].to_numpy())]
+    """The pool's models with the symbol's own; pooled throughout when it has too few rows."""
+    there = np.isfinite(training[[label(horizon), outcome(horizon)]].to_numpy()).all(axis=1)
+    training = training[there]
     seen = prepare(training, np.full(len(training), step))
     models = dict(pool)
     if len(seen.rows) < recipe.FEWEST_ROWS:
-        gamma = pool[recipe.GAMMA_POOLED]
-        for name in (recipe.GAMMA_SYMBOL, recipe.BLEND):
-            models[name] = recipe.Weights(name, gamma.values, gamma.band, gamma.rows)
         har = pool[recipe.HAR_POOLED]
         for name in (recipe.HAR_SYMBOL, recipe.HAR_SYMBOL_LOG):
-            models[name] = recipe.Weights(name, har.values, har.band, har.rows)
+            models[name] = replace(har, model=name)
         return models, True
-    y = np.maximum(seen.rows[label(horizon)].to_numpy() / horizon, seen.floor)
-    returns = seen.rows[outcome(horizon)].to_numpy()
-    own = recipe.fit_symbol(seen.x, y, pool[recipe.GAMMA_POOLED].as_array(), horizon=horizon)
-    weights = {name: pool[name].as_array() for name in recipe.POOLED} | own
-    for name, values in weights.items():
-        forecast = recipe.predict(seen.x, values, seen.floor, horizon=horizon)
-        band = recipe.band_width(returns, forecast)
-        models[name] = recipe.Weights(name, tuple(values.tolist()), band, len(y))
-    return models, False
+    own = recipe.fit_symbol(seen.x, realised(seen, horizon))
+    return models | {one.model: one for one in weighed(seen, own, horizon=horizon)}, False
 
 
 def losses(seen: Prepared, models: Mapping[str, recipe.Weights], *, horizon: int) -> pd.DataFrame:
     """One row an origin with each model's losses; `inside` is 1 where the band held the return."""
     rows = seen.rows
     floor = seen.floor * horizon
-    realised = np.maximum(rows[label(horizon)].to_numpy(), floor)
+    came = realised(seen, horizon) * horizon
     returns = rows[outcome(horizon)].to_numpy()
     columns: dict[str, object] = {
         "minute": rows["minute"].to_numpy(),
@@ -186,16 +193,13 @@ def losses(seen: Prepared, models: Mapping[str, recipe.Weights], *, horizon: int
     }
     for model in recipe.MODELS:
         forecast = np.maximum(variances(model, seen, models, horizon=horizon), floor)
-        band = models[model].band if model in models else NORMAL_95
+        band = models[model].band if model in models else recipe.NORMAL_95
         half = band * np.sqrt(forecast)
-        columns[f"{model}_qlike"] = qlike(realised, forecast)
-        columns[f"{model}_log_error"] = squared_log_error(realised, forecast)
+        columns[f"{model}_qlike"] = qlike(came, forecast)
+        columns[f"{model}_log_error"] = squared_log_error(came, forecast)
         columns[f"{model}_pinball"] = band_loss(returns, -half, np.zeros(len(half)), half)
         columns[f"{model}_inside"] = (np.abs(returns) <= half).astype(np.float64)
     return pd.DataFrame(columns)
-
-
-NORMAL_95 = 1.6448536269514722
 
 
 def variances(

@@ -19,13 +19,14 @@ from crypto_pipeline.predictions.schema import HORIZONS
 from crypto_pipeline.predictions.walk import Fold, Pool
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
 KEY = ("source", "symbol")
 KEY_TYPES = "source string, symbol string"
 INPUT_NAMES = (*COLUMNS, *(f(h) for h in HORIZONS for f in (label, outcome)))
 INPUT_TYPES = f"{KEY_TYPES}, minute long, " + ", ".join(f"{n} double" for n in INPUT_NAMES[1:])
-POOL_TYPES = "fold int, model string, weights array<double>, band double, rows long"
+WEIGHT_TYPES = "model string, values array<double>, band double, rows long, spread double"
+POOL_TYPES = f"fold int, {WEIGHT_TYPES}"
 LOSS_TYPES = (
     f"{KEY_TYPES}, minute long, unmoved double, "
     + ", ".join(f"{name} double" for name in walk.loss_columns())
@@ -49,6 +50,8 @@ def inputs(candles: DataFrame) -> DataFrame:
 
 def fit_pools(rows: DataFrame, *, horizon: int, folds: Sequence[Fold]) -> Pool:
     """The pool's models of each fold; a fold with too few rows is left out."""
+    first = min(fold.start - fold.window for fold in folds)
+    rows = rows.where(F.col("minute") >= F.lit(first))
     count = rows.count()
     share = min(1.0, POOL_ROWS / max(count, 1))
     sample = rows
@@ -69,9 +72,15 @@ def fit_pools(rows: DataFrame, *, horizon: int, folds: Sequence[Fold]) -> Pool:
     )
     pool: dict[int, dict[str, recipe.Weights]] = {}
     for row in found:
-        weights = recipe.Weights(row["model"], tuple(row["weights"]), row["band"], row["rows"])
-        pool.setdefault(row["fold"], {})[row["model"]] = weights
+        pool.setdefault(row["fold"], {})[row["model"]] = weights_of(row)
     return pool
+
+
+def weights_of(row: Row) -> recipe.Weights:
+    """The weights of a row with their columns."""
+    return recipe.Weights(
+        row["model"], tuple(row["values"]), row["band"], row["rows"], row["spread"]
+    )
 
 
 def losses(rows: DataFrame, *, horizon: int, folds: Sequence[Fold], pool: Pool) -> DataFrame:

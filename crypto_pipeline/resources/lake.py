@@ -13,6 +13,7 @@ from crypto_pipeline.errors import BooksError
 from crypto_pipeline.holding.release import held_now
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.pipeline import Pipeline, open_pipeline
+from crypto_pipeline.predictions.live import Scoring
 from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.publication import Publication
 from crypto_pipeline.stage import Stage
@@ -59,6 +60,9 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def train(self) -> Training:
         return self._pipeline.train()
+
+    def score(self) -> Scoring:
+        return self._pipeline.score()
 
     def publish_summary(self) -> Publication:
         return self._pipeline.publish_summary()

@@ -77,8 +77,8 @@ def tamper(lake: Lake) -> None:
         f"WHERE {BTC} AND minute_at = '2026-11-23T10:06:00Z'",
         f"UPDATE {table['gold/volatility']} SET ewma = ewma * 1.00001 "
         f"WHERE {BTC} AND minute_at = '2026-11-23T10:05:00Z'",
-        f"UPDATE {table['predictions/forecasts']} SET is_served = false, model = 'har_pooled' "
-        f"WHERE {BTC} AND is_served AND horizon_minutes = 60",
+        f"UPDATE {table['predictions/forecasts']} SET is_served = true, model_version = 'another' "
+        f"WHERE {BTC} AND NOT is_served AND horizon_minutes = 60",
     ]
     for words in changes:
         lake.spark.sql(words).collect()
@@ -120,7 +120,7 @@ def test_sound_books_balance_and_each_tampered_row_is_named(
         ("gold/volatility", "altered (ewma)"),
         ("predictions/forecasts", "not what the commit counts"),
         ("predictions/forecasts", "altered (id)"),
-        ("predictions/forecasts", "none is served"),
+        ("predictions/forecasts", "two are served"),
     } <= named(found)
     # The record that was put on another topic: nothing else of this one was touched.
     assert any(

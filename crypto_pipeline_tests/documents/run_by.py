@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LAKE = "documents/test_on_a_lake.py"
+CHAMPION = "test_champion.py::test_fits_are_made_put_in_place_and_taken_back"
 NAMES = "documents/test_names.py"
 INSTALLED = "helm/test_installed.py"
 ENGINE = "no container engine here"
@@ -42,12 +43,15 @@ RUN = {
     "crypto-pipeline migrate": (
         "migrate/test_migrate.py::test_an_unmarked_lake_is_brought_along_and_goes_on"
     ),
+    "crypto-pipeline promote": CHAMPION,
     "crypto-pipeline rebuild": f"{LAKE}::test_rebuild_finds_gold_equal",
     "crypto-pipeline release": f"{LAKE}::test_nothing_is_held_and_nothing_waits_for_a_replay",
     "crypto-pipeline replay": f"{LAKE}::test_nothing_is_held_and_nothing_waits_for_a_replay",
     "crypto-pipeline restore": f"{LAKE}::test_a_backup_is_restored_elsewhere",
+    "crypto-pipeline rollback": CHAMPION,
     "crypto-pipeline status": f"{LAKE}::test_status_shows_each_layer",
     "crypto-pipeline trace": f"{LAKE}::test_trace_ends_at_the_venues_bytes",
+    "crypto-pipeline train": CHAMPION,
     "sh deploy/docker/build.sh": (
         "images/test_compose.py::test_a_base_without_a_digest_is_refused_in_a_sentence"
     ),

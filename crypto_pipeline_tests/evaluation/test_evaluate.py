@@ -19,7 +19,7 @@ from crypto_pipeline.evaluation import command, files
 from crypto_pipeline.evaluation.candles import read_candles
 from crypto_pipeline.gold import volatility
 from crypto_pipeline.gold.schema import CANDLES_1M
-from crypto_pipeline.predictions import recipe
+from crypto_pipeline.predictions import formula, recipe
 from crypto_pipeline.predictions.inputs import MEASURES, build_inputs
 from crypto_pipeline.predictions.schema import HORIZONS
 from crypto_pipeline_tests.builders import frame, gold_candle
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.spark
+
+
+# No time at all, and one of microseconds, as some dumps have it.
+BAD_LINES = "not,a,row,at,all,x\n1735689600000000,1,1,1,1,1\n"
 
 
 def write_candles(folder: Path, name: str, candles: pd.DataFrame, *, extra: str = "") -> None:
@@ -41,7 +45,7 @@ def write_candles(folder: Path, name: str, candles: pd.DataFrame, *, extra: str 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("candles")
-    write_candles(made, "AAA_USDT", market(days=4, seed=1), extra="not,a,row,at,all,x\n")
+    write_candles(made, "AAA_USDT", market(days=4, seed=1), extra=BAD_LINES)
     write_candles(made, "BBB_BTC", market(days=4, seed=2, price=1e-5, step=1e-8))
     flat = market(days=4, seed=3)
     flat[["open", "high", "low", "close"]] = 2.5
@@ -59,12 +63,19 @@ def test_a_folder_is_scored_printed_and_written(
     assert {s.model for s in done.scores} == set(recipe.MODELS)
     whole = next(s for s in done.scores if (s.group, s.model) == ("all", recipe.BLEND))
     assert whole.origins == len(done.losses[5]) > 500
-    assert whole.qlike == pytest.approx(float(done.losses[5]["blend_qlike"].mean()))
+    assert whole.qlike == pytest.approx(float(done.losses[5]["blend_pooled_qlike"].mean()))
 
     text = io.StringIO()
-    files.print_table(Console(file=text, width=160), done)
+    files.print_table(Console(file=text, width=80), done)
     files.write(done, tmp_path)
-    for words in ("5 minutes", "60 minutes", "har_symbol", "against ewma_45m", "FLAT-USDT"):
+    for words in (
+        "5 minutes",
+        "60 minutes",
+        "│ blend_pooled",
+        "best baseline",
+        "against ewma_45m",
+        "FLAT-USDT",
+    ):
         assert words in text.getvalue()
     table = pd.read_csv(tmp_path / "scores.csv")
     assert len(table) == len(done.scores)
@@ -89,11 +100,10 @@ def test_what_is_fitted_is_what_gold_holds(spark: SparkSession) -> None:
         [(rows[0]["source"], rows[0]["symbol"], int(m)) for m in expected.index],
         "source string, symbol string, minute long",
     )
-    measured = volatility.measure(targets, volatility.with_terms(gold)).toPandas()
-    measured = measured.set_index("minute").loc[expected.index]
-    minutes = {"variance_5m": 5, "variance_15m": 15, "variance_60m": 60, "variance_24h": 1440}
+    closes = gold.select(formula.minute().alias("minute"), "close")
+    measured = volatility.measure(targets, volatility.with_terms(gold)).join(closes, on="minute")
+    columns = (measure.alias(name) for name, measure in formula.measures().items())
+    found = measured.select("minute", *columns).toPandas().set_index("minute")
+    found = found.loc[expected.index].astype(np.float64)
     for name in MEASURES:
-        source = "ewma" if name == "ewma_094" else name
-        found = measured[source].to_numpy(np.float64)
-        found = found / minutes[name] if name in minutes else found**2 / 525_600
-        np.testing.assert_allclose(found, expected[name].to_numpy(), rtol=1e-9)
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-9, err_msg=name)

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
 import numpy as np
 import pandas as pd
+
+from crypto_pipeline.gold.volatility import MINUTES_A_YEAR
+from crypto_pipeline.predictions import formula
+from crypto_pipeline.predictions.inputs import MEAN_RANGE_SQUARED, SPREAD, SQUARED
 
 FIRST = 28_000_800  # a midnight, in minutes since 1970
 
@@ -34,3 +43,21 @@ def market(
             "close": quotes[:, -1],
         }
     )
+
+
+def gold_row(seen: Mapping[Any, Any], symbol: str) -> dict[str, Any]:
+    """A row of gold/volatility that says what the inputs of a minute say."""
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=int(seen["minute"]))
+    close = seen["close"]
+    row = {
+        **{name: seen[name] * minutes for name, minutes in formula.MINUTES.items()},
+        **{name: np.sqrt(seen[name] * MINUTES_A_YEAR) for name in formula.ANNUALISED},
+        **{of: np.sqrt(seen[name] * SQUARED[name]) for name, of in formula.RETURNS.items()},
+        "bollinger_width": 4 * np.sqrt(seen["spread_20m"] * SPREAD),
+        "atr_14": np.sqrt(seen["true_range_14m"] * MEAN_RANGE_SQUARED) * close,
+    }
+    known = {name: None if np.isnan(value) else float(value) for name, value in row.items()}
+    return {
+        "source": "test", "symbol": symbol, "minute_at": at, "close": Decimal(f"{close:.8f}"),
+        "date": at.date(), "batch": 1, **known,
+    }  # fmt: skip

@@ -21,7 +21,7 @@ from crypto_pipeline.predictions.losses import (
     squared_log_error,
     variance_floor,
 )
-from crypto_pipeline.predictions.regression import gamma_regression, least_squares, own_level
+from crypto_pipeline.predictions.regression import gamma_regression, least_squares
 from crypto_pipeline.predictions.significance import (
     FEWEST_ORIGINS,
     diebold_mariano,
@@ -123,21 +123,15 @@ def test_what_is_scored_is_what_is_fitted() -> None:
     )
 
 
-def test_a_great_ridge_leaves_the_pools_weights_and_a_jump_moves_little() -> None:
+def test_a_great_ridge_leaves_the_mean_and_a_jump_moves_little() -> None:
     x, y = regression_data(4)
-    pool = np.full(len(recipe.TERMS), 0.05)
-    drawn = gamma_regression(x, y, ridge=1e9, toward=pool)
-    assert drawn[1:] == pytest.approx(pool[1:], abs=1e-5)
+    drawn = gamma_regression(x, y, ridge=1e9)
+    assert drawn[1:] == pytest.approx(np.zeros(len(drawn) - 1), abs=1e-5)
+    assert math.exp(drawn[0]) == pytest.approx(float(y.mean()), rel=1e-3)
     jumped = y.copy()
     jumped[0] *= 1e8
     calm, shaken = gamma_regression(x, y), gamma_regression(x, jumped)
     assert np.mean(x @ shaken) - np.mean(x @ calm) < 0.2
-
-
-def test_a_symbols_own_level_is_drawn_to_one() -> None:
-    y, pooled = np.full(100, 2.0), np.ones(100)
-    assert own_level(y, pooled, weight=0.0) == pytest.approx(math.log(2))
-    assert own_level(y, pooled, weight=100.0) == pytest.approx(math.log(1.5))
 
 
 def test_parkinson_and_garman_klass_are_their_closed_forms() -> None:
@@ -150,13 +144,11 @@ def test_parkinson_and_garman_klass_are_their_closed_forms() -> None:
     assert inputs.garman_klass(ranges, 2 * ranges)[0] == 0.0
 
 
-def test_a_combination_in_logs_is_the_geometric_mean_of_its_parts() -> None:
+def test_the_blend_is_the_geometric_mean_of_the_fits_in_logs_and_of_what_is_scored() -> None:
     x, y = regression_data(5)
-    own = recipe.fit_symbol(x, y, gamma_regression(x, y), horizon=5)
+    fitted = recipe.fit_pooled(x, y)
     floor = np.full(len(y), 1e-30)
-    mean, part = (
-        recipe.predict(x, own[name], floor, horizon=5)
-        for name in (recipe.BLEND, recipe.GAMMA_SYMBOL)
-    )
-    other = recipe.predict(x, 2 * own[recipe.BLEND] - own[recipe.GAMMA_SYMBOL], floor, horizon=5)
-    assert mean == pytest.approx(np.sqrt(part * other), rel=1e-8)
+    parts = [fitted[recipe.GAMMA_POOLED], recipe.log_fit(x, y, recipe.TERMS, is_levelled=True)]
+    one, other = (recipe.predict(x, part, floor, horizon=5) for part in parts)
+    blend = recipe.predict(x, fitted[recipe.BLEND], floor, horizon=5)
+    assert blend == pytest.approx(np.sqrt(one * other), rel=1e-8)

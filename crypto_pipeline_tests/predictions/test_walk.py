@@ -30,7 +30,7 @@ def rows_of(*candles: pd.DataFrame) -> pd.DataFrame:
 def pool_of(rows: pd.DataFrame, horizon: int, over: tuple[walk.Fold, ...]) -> walk.Pool:
     pool: dict[int, dict[str, recipe.Weights]] = {}
     for row in walk.fit_pool(rows, horizon=horizon, folds=over).itertuples():
-        weights = recipe.Weights(row.model, tuple(row.weights), row.band, row.rows)
+        weights = recipe.Weights(row.model, tuple(row.values), row.band, row.rows, row.spread)
         pool.setdefault(row.fold, {})[row.model] = weights
     return pool
 
@@ -78,9 +78,9 @@ def test_poison_after_a_fold_begins_changes_no_fit_of_it(
                 late = one["minute"] >= fold.start - walk.EMBARGO
                 one.loc[late, ["open", "high", "low", "close"]] *= factor
             fits.append(walk.fit_pool(rows_of(*candles), horizon=horizon, folds=(fold,)))
-        assert len(fits[0]) == len(recipe.POOLED)
+        assert {recipe.HAR_POOLED, recipe.BLEND} <= set(fits[0]["model"])
         np.testing.assert_allclose(
-            np.stack(fits[0]["weights"]), np.stack(fits[1]["weights"]), rtol=1e-9
+            np.stack(fits[0]["values"]), np.stack(fits[1]["values"]), rtol=1e-9
         )
 
 
@@ -147,15 +147,15 @@ def test_inputs_a_bar_late_score_worse(two: tuple[pd.DataFrame, pd.DataFrame]) -
         own = late["symbol"] == symbol
         late.loc[own, list(MEASURES)] = rows.loc[own, list(MEASURES)].shift(1).to_numpy()
     now, then = walked(rows), walked(late)
-    assert now["blend_qlike"].mean() < then["blend_qlike"].mean()
+    assert now["blend_pooled_qlike"].mean() < then["blend_pooled_qlike"].mean()
 
 
 def test_the_challenger_is_at_least_as_good_as_a_plain_average_where_variance_clusters(
     two: tuple[pd.DataFrame, pd.DataFrame],
 ) -> None:
     found = walked(rows_of(*two))
-    assert found["blend_qlike"].mean() < found["persistence_qlike"].mean()
-    assert 0.85 < found["blend_inside"].mean() < 0.95
+    assert found["blend_pooled_qlike"].mean() < found["persistence_qlike"].mean()
+    assert 0.85 < found["blend_pooled_inside"].mean() < 0.95
     names = {s.group for s in scoreboard.score(found, horizon=5)}
     assert {"all", "liquid", "symbol:test:C1-USDT"} <= names
 
@@ -199,7 +199,7 @@ def test_an_odd_market_has_finite_losses_or_none_and_harms_no_other(
     assert (kind in REFUSED) == ("ODD-USDT" not in set(found["symbol"]))
     others = found[found["symbol"] != "ODD-USDT"]
     assert len(others) > 500
-    assert others["blend_qlike"].mean() < 2
+    assert others["blend_pooled_qlike"].mean() < 2
 
 
 def test_a_symbol_with_a_short_past_is_served_by_the_pool_and_marked(
@@ -218,10 +218,10 @@ def test_promotion_needs_a_lower_loss_beyond_chance() -> None:
     columns = {f"{model}_qlike": base + 1 for model in recipe.MODELS}
     noise = random.normal(0, 0.3, 600)
     frame = pd.DataFrame({"minute": FIRST + 5 * np.arange(600), **columns})
-    better = frame.assign(blend_qlike=base + 0.8 + noise, har_pooled_qlike=base + 0.95)
+    better = frame.assign(blend_pooled_qlike=base + 0.8 + noise, har_pooled_qlike=base + 0.95)
     verdict = scoreboard.judge(better, horizon=5)
     assert (verdict.served, verdict.baseline) == (recipe.BLEND, recipe.HAR_POOLED)
-    even = frame.assign(blend_qlike=base + 1 + noise - noise.mean() - 1e-4)
+    even = frame.assign(blend_pooled_qlike=base + 1 + noise - noise.mean() - 1e-4)
     verdict = scoreboard.judge(even, horizon=5)
     assert not verdict.is_promoted
     assert verdict.served in recipe.BASELINES

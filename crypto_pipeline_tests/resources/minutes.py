@@ -18,6 +18,7 @@ from typing import Any
 import dagster as dg
 
 from crypto_pipeline.definitions import defs
+from crypto_pipeline.predictions.live import Scoring
 from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.publication import Publication
 from crypto_pipeline.resources.lake import LakeResource, stage_results
@@ -39,6 +40,9 @@ class FakeLake(LakeResource):
 
     def train(self) -> Training:
         return Training(fits=(), model_version=None, reason="the last fit is fresh")
+
+    def score(self) -> Scoring:
+        return Scoring(0, [], "no outcome since the last scoring")
 
     def publish_summary(self) -> Publication:
         return SENT
