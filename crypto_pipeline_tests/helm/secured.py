@@ -28,6 +28,7 @@ from crypto_pipeline.contract.topic import TOPICS
 from crypto_pipeline.embedded import broker, java
 from crypto_pipeline.kafka_settings import ROLES, KafkaLogin, KafkaRole, KafkaSettings
 from crypto_pipeline.settings import Settings, process_environment
+from crypto_pipeline.state_format import open_state
 from crypto_pipeline.stream.connection import open_admin, open_producer
 from crypto_pipeline.stream.topics import ensure
 from crypto_pipeline_tests.conftest import ROOT, free_port
@@ -160,6 +161,7 @@ def _prepare(
         "super.users": "User:ANONYMOUS",
         "allow.everyone.if.no.acl.found": "false",
     }
+    open_state(settings)
     folder = broker.folder(settings)
     folder.mkdir(parents=True)
     file = folder / "server.properties"
