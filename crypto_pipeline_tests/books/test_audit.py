@@ -8,6 +8,7 @@ import pytest
 
 from crypto_pipeline.audit.command import summary
 from crypto_pipeline.audit.run import Audit, audit
+from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.stages import TABLES
@@ -78,7 +79,7 @@ def tamper(lake: Lake) -> None:
         f"UPDATE {table['gold/volatility']} SET ewma = ewma * 1.00001 "
         f"WHERE {BTC} AND minute_at = '2026-11-23T10:05:00Z'",
         f"UPDATE {table['predictions/forecasts']} SET is_served = true, model_version = 'another' "
-        f"WHERE {BTC} AND NOT is_served AND horizon_minutes = 60",
+        f"WHERE {BTC} AND NOT is_served AND horizon_minutes = 5",
     ]
     for words in changes:
         lake.spark.sql(words).collect()
@@ -89,7 +90,7 @@ def test_sound_books_balance_and_each_tampered_row_is_named(
 ) -> None:
     """One lake for all of it, and compacted: one for each layer would take minutes."""
     lake = copied(books, tmp_path / "lake").lake
-    for table in TABLES:
+    for table in (t for t in TABLES if log.open_table(lake.path(t))):
         lake.spark.sql(f"OPTIMIZE delta.`{lake.path(table)}`").collect()
     sound = audit(lake)
     assert sound.differences == ()
