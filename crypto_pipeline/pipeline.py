@@ -27,14 +27,12 @@ from crypto_pipeline.publication import Position, Publication, Screen, open_scre
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import UNDECIDED, Settings
 from crypto_pipeline.stage import Stage
-from crypto_pipeline.stage_run import StageRun, joined
+from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline.stages import STAGES, SUMMARY, VOLATILITY
 from crypto_pipeline.state_format import refuse_other_state
 from crypto_pipeline.stream.ranges import read_ends
 from crypto_pipeline.topic_range import topic_ranges
 
-# A backlog is drained in bites; so many in one cycle, the rest in the next.
-BITES = 8
 BY_NAME = {stage.name: stage for stage in STAGES}
 
 
@@ -67,16 +65,12 @@ class Pipeline:
 
     def run(self, stage: Stage) -> StageRun:
         """Run the next range, and further ones while something is left, up to BITES."""
-        run = self.runner.run(stage)
-        for _ in range(BITES - 1):
-            if run.left == 0:
-                break
-            further = self.runner.run(stage)
-            if further.is_empty:
-                break
-            run = joined(run, further)
-        if not run.is_empty or stage.name not in self.runs:
-            self.runs[stage.name] = run
+        return self.note(self.runner.drain(stage))
+
+    def note(self, run: StageRun) -> StageRun:
+        """Keep a run, made here or elsewhere, as the last of its stage."""
+        if not run.is_empty or run.stage not in self.runs:
+            self.runs[run.stage] = run
         return run
 
     def market_now(self) -> datetime | None:
