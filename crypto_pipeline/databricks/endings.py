@@ -43,15 +43,20 @@ def ended(step: str, run: jobs.Run, *, said: str | None) -> str:
 
 def refused(step: str, error: Exception, *, settings: DatabricksSettings, link: str | None) -> str:
     """A request that the workspace did not grant or answer."""
-    words = str(error).strip().rstrip(".") or type(error).__name__
+    words = _words(error)
     place = settings.host or "the workspace of this machine's profile"
     going = f" The run may still be going: see {link}." if link else " Nothing was started."
     return f"Databricks at {place}, step {step}: {words}. {_remedy(error, settings)}{going}"
 
 
+def _words(error: Exception) -> str:
+    """Without the settings that the SDK prints behind a refusal."""
+    return str(error).split(" Config: ")[0].strip().rstrip(".") or type(error).__name__
+
+
 def _remedy(error: Exception, settings: DatabricksSettings) -> str:
     if isinstance(error, Unauthenticated) or (
-        isinstance(error, PermissionDenied) and "token" in str(error).lower()
+        isinstance(error, PermissionDenied) and "token" in _words(error).lower()
     ):
         return "The token is wrong or has expired: make a new one and set DATABRICKS_TOKEN."
     if isinstance(error, PermissionDenied):

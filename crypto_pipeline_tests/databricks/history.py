@@ -1,4 +1,4 @@
-"""Raw records of a small market with a day behind it, enough to fit a model on."""
+"""Raw records of a small market with some minutes behind it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from crypto_pipeline.contract.tick import Tick
 from crypto_pipeline_tests.audit.market import awkward, minute
 from crypto_pipeline_tests.builders import AT, MINUTE, Row, candle, raw_row, raw_rows
 
-# A day for the measures over 24 hours, an hour for the longest horizon, and a hundred to fit on.
-DAY_AND_MORE = 1_560
+# Enough for the measures over an hour, and so for every forecast but the fitted one.
+EARLIER = 65
 
 
-def day() -> list[Candle]:
+def fetched() -> list[Candle]:
     """Fetched candles of one symbol that end where the polls begin; prices move in waves."""
     found = []
-    for number in range(DAY_AND_MORE):
+    for number in range(EARLIER):
         wave = 900 * math.sin(number / 97) + 60 * math.sin(number * number / 31)
         close = Decimal(66_000 + round(wave))
         found.append(
             candle(
-                open_at=AT - (DAY_AND_MORE + 2 - number) * MINUTE,
+                open_at=AT - (EARLIER + 2 - number) * MINUTE,
                 open=close - 3,
                 high=close + 8,
                 low=close - 11,
@@ -38,8 +38,8 @@ def day() -> list[Candle]:
 
 
 def first() -> list[Row]:
-    """The day, and two minutes of polls."""
-    return raw_rows(*day(), *facts(minute(0)), *facts(minute(1)))
+    """The candles of before, and two minutes of polls."""
+    return raw_rows(*fetched(), *facts(minute(0)), *facts(minute(1)))
 
 
 def second() -> list[Row]:
