@@ -20,6 +20,7 @@ from crypto_pipeline.errors import (
 )
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.lease import FOLDER, file_name
+from crypto_pipeline.lake.log import TableState
 from crypto_pipeline.lake.opening import exists
 from crypto_pipeline.lake.spark_log import load, relation
 from crypto_pipeline.lake.table import Engine, Table
@@ -81,18 +82,7 @@ class Lake:
         if state is None:
             self._create(table)
             return
-        if state.properties.get(MARKET_PROPERTY) != self.market:
-            raise ForeignMarketError(
-                f"Table {table.key} in {self.root} holds "
-                f"{state.properties.get(MARKET_PROPERTY)} data, this run has MARKET={self.market}. "
-                "Set LAKE_ROOT to another folder, or MARKET to the lake's own."
-            )
-        if state.properties.get(ENGINE_PROPERTY) != self.engine:
-            raise ForeignEngineError(
-                f"Table {table.key} is written by {state.properties.get(ENGINE_PROPERTY)}, this is "
-                f"{self.engine}. One engine writes a table: set RUNNER and DATABRICKS_LAYERS as "
-                "they were, or move the table (docs/databricks.md)."
-            )
+        self._refuse_foreign(table, state)
         formats.refuse_other(
             f"Table {table.key} in {self.root}", formats.of_table(state.properties)
         )
@@ -132,6 +122,26 @@ class Lake:
         except PySparkException:
             if log.open_table(self.path(table)) is None:
                 raise
+
+    def refuse_foreign(self, table: Table) -> None:
+        """Raises ForeignMarketError or ForeignEngineError for a table that is not ours to write."""
+        state = log.open_table(self.path(table))
+        if state is not None:
+            self._refuse_foreign(table, state)
+
+    def _refuse_foreign(self, table: Table, state: TableState) -> None:
+        if state.properties.get(MARKET_PROPERTY) != self.market:
+            raise ForeignMarketError(
+                f"Table {table.key} in {self.root} holds "
+                f"{state.properties.get(MARKET_PROPERTY)} data, this run has MARKET={self.market}. "
+                "Set LAKE_ROOT to another folder, or MARKET to the lake's own."
+            )
+        if state.properties.get(ENGINE_PROPERTY) != self.engine:
+            raise ForeignEngineError(
+                f"Table {table.key} is written by {state.properties.get(ENGINE_PROPERTY)}, this is "
+                f"{self.engine}. One engine writes a table: set RUNNER and DATABRICKS_LAYERS as "
+                "they were, or move the table (docs/databricks.md)."
+            )
 
     def read(
         self, table: Table, *, since: datetime | None = None, until: datetime | None = None

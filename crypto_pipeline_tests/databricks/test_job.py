@@ -28,6 +28,7 @@ from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.opening import storage_options
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.raw.schema import RECORDS
+from crypto_pipeline.rebuild.run import rebuild
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import load
 from crypto_pipeline.stages import RAW, STAGES
@@ -170,6 +171,8 @@ def test_the_job_and_the_notebooks_make_the_tables_that_our_spark_makes(
     assert (protocol.min_reader_version, protocol.min_writer_version) == (1, 2)
     with pytest.raises(ForeignEngineError, match="is written by databricks, this is spark"):
         StageRunner(lake=theirs, read_ends=never, kafka_options={}).run(LATER[0])
+    with pytest.raises(ForeignEngineError, match="is written by databricks"):
+        rebuild(theirs, "gold")
 
 
 def by_dagster() -> None:
