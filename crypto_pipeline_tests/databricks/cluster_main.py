@@ -16,10 +16,11 @@ import traceback
 from importlib.metadata import distribution
 from typing import Any
 
+import dagster_pipes
+
 
 def mount(root: str) -> None:
     """Let Dagster Pipes find `/Volumes` under a folder of the test."""
-    import dagster_pipes
 
     def opened(path: Any, *arguments: Any, **options: Any) -> Any:
         if str(path).startswith("/Volumes/"):
@@ -43,6 +44,8 @@ def run_wheel(order: dict[str, Any]) -> None:
     package = distribution(order["package_name"])
     (entry,) = (e for e in package.entry_points if e.name == order["entry_point"])
     sys.argv = [entry.name, *order["parameters"]]
+    # A task has a Python process of its own there; here only the session is meant to last.
+    dagster_pipes.PipesContext._instance = None
     entry.load()()
 
 

@@ -25,7 +25,7 @@ def fetched() -> list[Candle]:
         close = Decimal(66_000 + round(wave))
         found.append(
             candle(
-                open_at=AT - (EARLIER + 2 - number) * MINUTE,
+                open_at=AT - (EARLIER + 1 - number) * MINUTE,
                 open=close - 3,
                 high=close + 8,
                 low=close - 11,

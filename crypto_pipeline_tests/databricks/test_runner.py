@@ -106,9 +106,8 @@ def why(result: dg.ExecuteInProcessResult) -> str:
     (failure,) = [e for e in result.all_events if e.is_step_failure]
     error = failure.step_failure_data.error
     assert error is not None
-    while error.cause is not None and "Error" not in error.message.split(":")[0].rsplit(".")[-1]:
-        error = error.cause
-    return str(error.cause.message if error.cause else error.message)
+    assert error.cause is not None
+    return error.cause.message
 
 
 @pytest.mark.parametrize("cluster", [None, CLUSTER])
