@@ -7,21 +7,13 @@ from typing import Any
 
 from databricks.sdk.service import compute, jobs
 
+from crypto_pipeline.databricks.wheel import ENTRY_POINT, PACKAGE, wheel_path
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.store_settings import SCHEME
-from crypto_pipeline.version import VERSION
 
-PACKAGE = "crypto_pipeline_stages"
-ENTRY_POINT = "run_stage"
-WHEEL = f"{PACKAGE}-{VERSION}-py3-none-any.whl"
 ENVIRONMENT = "stages"
 # Serverless' second environment: Python 3.11, as our code wants it, and pandas of the same years.
 ENVIRONMENT_VERSION = "2"
-
-
-def wheel_path(settings: Settings) -> str:
-    """Where the workspace finds our wheel: in the volume, under this version's name."""
-    return f"{settings.databricks.volume}/{WHEEL}"
 
 
 def parameters(settings: Settings, step: str) -> list[str]:
@@ -60,7 +52,7 @@ def task(settings: Settings, step: str) -> jobs.SubmitTask:
         task_key=step,
         python_wheel_task=wheel_task,
         existing_cluster_id=cluster,
-        libraries=[compute.Library(whl=wheel_path(settings))],
+        libraries=[compute.Library(whl=wheel_path(settings.databricks))],
     )
 
 
@@ -73,7 +65,7 @@ def submit_args(settings: Settings, step: str, *, token: str) -> dict[str, Any]:
     }
     if settings.databricks.cluster_id is None:
         spec = compute.Environment(
-            environment_version=ENVIRONMENT_VERSION, dependencies=[wheel_path(settings)]
+            environment_version=ENVIRONMENT_VERSION, dependencies=[wheel_path(settings.databricks)]
         )
         arguments["environments"] = [jobs.JobEnvironment(environment_key=ENVIRONMENT, spec=spec)]
     return arguments

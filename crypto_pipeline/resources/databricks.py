@@ -29,9 +29,10 @@ from databricks.sdk.service import jobs
 from requests import RequestException
 
 from crypto_pipeline.databricks import endings, messages
+from crypto_pipeline.databricks.access import config
 from crypto_pipeline.databricks.steps import TRAINING
 from crypto_pipeline.databricks.submit import submit_args, submit_token, task
-from crypto_pipeline.errors import BooksError, RunnerError, SettingsError
+from crypto_pipeline.errors import BooksError, RunnerError
 from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stage import Stage
@@ -191,22 +192,7 @@ class DatabricksRunner:
         )
 
     def _workspace(self) -> Workspace:
-        databricks = self.settings.databricks
-        token = None if databricks.token is None else databricks.token.reveal()
-        try:
-            return Workspace(
-                Config(
-                    host=databricks.host,
-                    token=token,
-                    product="crypto-pipeline",
-                    retry_timeout_seconds=self.patience_seconds,
-                )
-            )
-        except ValueError as error:
-            raise SettingsError(
-                f"No way into Databricks: {error}. Set DATABRICKS_HOST and DATABRICKS_TOKEN, or "
-                "a service principal's variables."
-            ) from error
+        return Workspace(config(self.settings.databricks, patience_seconds=self.patience_seconds))
 
 
 def _output(watched: WatchedJobs, run: jobs.Run) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -17,10 +18,12 @@ from crypto_pipeline.predictions.live import Scoring
 from crypto_pipeline.predictions.schema import MODELS
 from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.publication import Publication
-from crypto_pipeline.resources.databricks import DatabricksRunner
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stage_run import StageRun
+
+if TYPE_CHECKING:
+    from crypto_pipeline.resources.databricks import DatabricksRunner
 
 BOOKS_CHECK = "books_balance"
 LOST_CHECK = "no_record_lost"
@@ -72,6 +75,9 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._pipeline.note(run), link
 
     def _databricks(self) -> DatabricksRunner:
+        # A second of every run's launch, which most lakes have no use for.
+        from crypto_pipeline.resources.databricks import DatabricksRunner
+
         return DatabricksRunner(settings=self._settings)
 
     def held(self) -> dict[str, int]:

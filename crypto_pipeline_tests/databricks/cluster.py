@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -50,7 +51,8 @@ def runtime() -> Path:
 
 
 def build_wheel(folder: Path, python: Path) -> Path:
-    """Our wheel, as the bundle builds it."""
+    """Our wheel, as the bundle builds it: without what an earlier build has left."""
+    shutil.rmtree(DEPLOY / "build", ignore_errors=True)
     command = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w"]
     subprocess.run([str(python), *command, str(folder), str(DEPLOY)], check=True)
     (wheel,) = folder.glob("*.whl")

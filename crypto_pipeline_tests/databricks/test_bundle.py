@@ -14,17 +14,14 @@ from databricks.sdk.service import jobs
 
 from crypto_pipeline.databricks.steps import LAYER_STEPS, NAMES
 from crypto_pipeline.databricks.submit import (
-    ENTRY_POINT,
     ENVIRONMENT,
     ENVIRONMENT_VERSION,
-    PACKAGE,
-    WHEEL,
     submit_args,
     submit_token,
     task,
-    wheel_path,
 )
 from crypto_pipeline.databricks.task import Asked, parse
+from crypto_pipeline.databricks.wheel import ENTRY_POINT, PACKAGE, WHEEL, wheel_path
 from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.holding.limits import DEFAULT_LIMITS
 from crypto_pipeline.predictions.schema import MODELS
@@ -145,7 +142,7 @@ def test_both_jobs_run_the_wheel_that_dagster_submits() -> None:
     (sent,) = submit_args(settings(), "silver", token="t")["environments"]
     assert sent.as_dict() == {
         **environment,
-        "spec": {**environment["spec"], "dependencies": [wheel_path(settings())]},
+        "spec": {**environment["spec"], "dependencies": [wheel_path(settings().databricks)]},
     }
     assert {one["libraries"][0]["whl"] for one in JOBS["medallion_classic"]["tasks"]} == {
         environment["spec"]["dependencies"][0]

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from crypto_pipeline.databricks.submit import WHEEL
+from crypto_pipeline.databricks.wheel import WHEEL
 from crypto_pipeline.errors import ForeignEngineError
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake

@@ -13,7 +13,7 @@ import pytest
 from dagster._core.pipes import utils as pipes
 
 from crypto_pipeline.databricks import messages
-from crypto_pipeline.databricks.submit import WHEEL
+from crypto_pipeline.databricks.wheel import WHEEL
 from crypto_pipeline.errors import BooksError
 from crypto_pipeline.pipeline import Pipeline
 from crypto_pipeline.resources.databricks import DatabricksRunner
