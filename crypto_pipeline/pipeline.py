@@ -82,22 +82,31 @@ class Pipeline:
         now = self.market_now()
         if now is None:
             return Training(fits=(), model_version=None, reason="no new minute in this cycle")
+        return self.registered(train(self.lake, market_now=now))
+
+    def registered(self, done: Training) -> Training:
+        """Register what was fitted, here or elsewhere; a registry that is away ends no cycle."""
         try:
-            return self.fit(market_now=now)
+            self._register(done)
         except RegistryError as error:
             # The lake has the fit, and serves from there.
             return Training(fits=(), model_version=None, reason=f"fitted, not registered: {error}")
+        return done
 
     def fit(self, *, market_now: datetime, force: bool = False) -> Training:
-        """Train when it is due, and register what was fitted; champion while its kind serves."""
+        """Train when it is due, and register what was fitted; raises RegistryError."""
         done = train(self.lake, market_now=market_now, force=force)
+        self._register(done)
+        return done
+
+    def _register(self, done: Training) -> None:
+        """A new version is champion while its kind serves."""
         if done.fits and self.registry is not None:
             number = self.registry.register(described(done), metrics=metrics(done))
             decision = log.last_commit(self.lake.path(GATES))
             has_won = any(v.champion for v in verdicts_of(decision))
             if decision is not None and has_won and decision.ranges["pinned"] is None:
                 self.registry.promote(number)
-        return done
 
     def score(self) -> Scoring:
         """Join past forecasts with what came since the last time; ask the gate when it is due."""

@@ -1,4 +1,4 @@
-"""What Databricks runs, by name: the stages after raw, and the training of their model."""
+"""What Databricks runs, by name: the stages after raw, the training and the scoring."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ from crypto_pipeline.gold.schema import VOLATILITY
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.planned_input import totals
+from crypto_pipeline.predictions.live import Scoring, score
+from crypto_pipeline.predictions.schema import FORECASTS, GATES, MODELS, SCORES
 from crypto_pipeline.predictions.training import Training, train
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline.stages import STAGES
 
-TRAINING = "training"
+TRAINING, SCORING = "training", "scores"
 # The layers in the order of the data, each with its steps.
 LAYER_STEPS: Mapping[str, tuple[str, ...]] = {
     "bronze": ("bronze",),
     "silver": ("silver",),
     "gold": ("candles", "volatility", "summary"),
-    "predictions": (TRAINING, "predictions"),
+    "predictions": (TRAINING, "predictions", SCORING),
 }
 BY_NAME = {stage.name: stage for stage in STAGES if not stage.topics}
+# What the steps of the last layer read of each other, and of gold, whoever wrote it.
+SHARED = (VOLATILITY, FORECASTS, MODELS, GATES, SCORES)
 NAMES = tuple(step for steps in LAYER_STEPS.values() for step in steps)
+
+NO_MINUTE = "gold/volatility has no minute yet"
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -47,13 +53,18 @@ def parse_steps(text: str) -> tuple[str, ...]:
     return names
 
 
-def run_step(runner: StageRunner, name: str) -> StageRun | Training:
+def run_step(runner: StageRunner, name: str) -> StageRun | Training | Scoring:
     """Run what is due of one step, in bites."""
-    if name != TRAINING:
+    if name in LAYER_STEPS["predictions"]:
+        for table in SHARED:
+            runner.lake.register(table)
+    if name in BY_NAME:
         return runner.drain(BY_NAME[name])
     now = market_now(runner.lake)
+    if name == SCORING:
+        return Scoring(0, [], NO_MINUTE) if now is None else score(runner.lake, market_now=now)
     if now is None:
-        return Training(fits=(), model_version=None, reason="gold/volatility is not there yet")
+        return Training(fits=(), model_version=None, reason=NO_MINUTE)
     return train(runner.lake, market_now=now)
 
 

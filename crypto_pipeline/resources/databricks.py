@@ -30,9 +30,10 @@ from requests import RequestException
 
 from crypto_pipeline.databricks import endings, messages
 from crypto_pipeline.databricks.access import config
-from crypto_pipeline.databricks.steps import TRAINING
+from crypto_pipeline.databricks.steps import SCORING, TRAINING
 from crypto_pipeline.databricks.submit import submit_args, submit_token, task
 from crypto_pipeline.errors import BooksError, RunnerError
+from crypto_pipeline.predictions.live import Scoring
 from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stage import Stage
@@ -127,6 +128,14 @@ class DatabricksRunner:
         if training is None:
             raise _untold(TRAINING, link)
         return training
+
+    def score(self) -> Scoring:
+        """What the scoring there says of itself."""
+        told, link = self._run(SCORING)
+        scoring = messages.scoring_of(told, SCORING)
+        if scoring is None:
+            raise _untold(SCORING, link)
+        return scoring
 
     def _run(self, step: str) -> tuple[Sequence[Mapping[str, Any]], str]:
         workspace = self._workspace()

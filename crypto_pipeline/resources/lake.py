@@ -15,7 +15,7 @@ from crypto_pipeline.holding.release import held_now
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.pipeline import Pipeline, open_pipeline
 from crypto_pipeline.predictions.live import Scoring
-from crypto_pipeline.predictions.schema import MODELS
+from crypto_pipeline.predictions.schema import MODELS, SCORES
 from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.publication import Publication
 from crypto_pipeline.settings import Settings
@@ -86,10 +86,12 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def train(self) -> Training:
         if self._settings.databricks.runs(MODELS.layer):
-            return self._databricks().train()
+            return self._pipeline.registered(self._databricks().train())
         return self._pipeline.train()
 
     def score(self) -> Scoring:
+        if self._settings.databricks.runs(SCORES.layer):
+            return self._databricks().score()
         return self._pipeline.score()
 
     def publish_summary(self) -> Publication:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from databricks.sdk.service import jobs
 
-from crypto_pipeline.databricks.steps import LAYER_STEPS, NAMES
+from crypto_pipeline.databricks.steps import LAYER_STEPS, NAMES, SCORING, TRAINING
 from crypto_pipeline.databricks.submit import (
     ENVIRONMENT,
     ENVIRONMENT_VERSION,
@@ -24,7 +24,7 @@ from crypto_pipeline.databricks.task import Asked, parse
 from crypto_pipeline.databricks.wheel import ENTRY_POINT, PACKAGE, WHEEL, wheel_path
 from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.holding.limits import DEFAULT_LIMITS
-from crypto_pipeline.predictions.schema import MODELS
+from crypto_pipeline.predictions.schema import MODELS, SCORES
 from crypto_pipeline.settings import Settings, load
 from crypto_pipeline.stages import STAGES
 from crypto_pipeline.version import VERSION
@@ -114,8 +114,9 @@ def test_the_layers_follow_each_other_and_each_runs_its_own_steps(name: str) -> 
 
 def test_the_steps_are_all_that_is_written_after_raw_in_the_order_of_the_data() -> None:
     later = [stage.name for stage in STAGES if not stage.topics]
-    assert [name for name in NAMES if name != "training"] == later
-    layers = {stage.name: stage.primary.layer for stage in STAGES} | {"training": MODELS.layer}
+    assert [name for name in NAMES if name not in (TRAINING, SCORING)] == later
+    layers = {stage.name: stage.primary.layer for stage in STAGES}
+    layers |= {TRAINING: MODELS.layer, SCORING: SCORES.layer}
     for layer, names in LAYER_STEPS.items():
         assert {layers[name] for name in names} == {layer}
 

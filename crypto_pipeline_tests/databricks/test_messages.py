@@ -10,7 +10,9 @@ import pytest
 
 from crypto_pipeline.databricks import messages, task
 from crypto_pipeline.errors import SchemaDriftError
-from crypto_pipeline.predictions.har import Fit
+from crypto_pipeline.predictions.fit import Fit
+from crypto_pipeline.predictions.live import Scoring
+from crypto_pipeline.predictions.recipe import TERMS
 from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline_tests.databricks.told import RUN
@@ -18,9 +20,10 @@ from crypto_pipeline_tests.databricks.told import RUN
 FITTED = Training(
     fits=(
         Fit(
+            model="blend",
             horizon_minutes=5,
-            intercept=-0.25,
-            weights=(0.5, 0.25, 0.125),
+            weights=tuple(0.125 * n for n in range(len(TERMS))),
+            band=1.75,
             residual_variance=0.1,
             rows=1234,
             trained_from=datetime(2026, 11, 11, tzinfo=UTC),
@@ -29,7 +32,10 @@ FITTED = Training(
     ),
     model_version="2026-11-25T22:00:00Z",
     reason="fitted",
+    input_version=9,
+    market_now=datetime(2026, 11, 25, 22, 4, tzinfo=UTC),
 )
+SCORED = Scoring(rows=3, horizons=[], reason="scored")
 
 
 def sent(message: dict[str, Any]) -> dict[str, Any]:
@@ -37,10 +43,12 @@ def sent(message: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_a_run_and_a_training_arrive_as_they_were() -> None:
-    told = [sent(messages.done("silver", RUN)), sent(messages.done("training", FITTED))]
+def test_a_run_a_training_and_a_scoring_arrive_as_they_were() -> None:
+    results = {"silver": RUN, "training": FITTED, "scores": SCORED}
+    told = [sent(messages.done(step, result)) for step, result in results.items()]
     assert messages.run_of(told, "silver") == RUN
     assert messages.training_of(told, "training") == FITTED
+    assert messages.scoring_of(told, "scores") == SCORED
     assert messages.run_of(told, "gold") is None
     assert messages.run_of(told, "training") is None
     assert messages.error_of(told) is None

@@ -16,6 +16,9 @@ from crypto_pipeline.databricks import messages
 from crypto_pipeline.databricks.wheel import WHEEL
 from crypto_pipeline.errors import BooksError
 from crypto_pipeline.pipeline import Pipeline
+from crypto_pipeline.predictions.asset import scores, training
+from crypto_pipeline.predictions.live import Scoring
+from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.resources.databricks import DatabricksRunner
 from crypto_pipeline.resources.lake import BOOKS_CHECK, LakeResource
 from crypto_pipeline.silver.asset import silver_stage
@@ -41,12 +44,20 @@ class Noted:
 
     def __init__(self) -> None:
         self.runs: list[StageRun] = []
+        self.fitted: list[Training] = []
 
     def note(self, run: StageRun) -> StageRun:
         self.runs.append(run)
         return run
 
+    def registered(self, done: Training) -> Training:
+        self.fitted.append(done)
+        return done
+
     def close(self) -> None: ...
+
+
+NOTED = Noted()
 
 
 class QuickLake(LakeResource):
@@ -54,7 +65,7 @@ class QuickLake(LakeResource):
 
     @property
     def _pipeline(self) -> Pipeline:
-        return Noted()  # type: ignore[return-value]
+        return NOTED  # type: ignore[return-value]
 
     def _databricks(self) -> DatabricksRunner:
         return DatabricksRunner(settings=self._settings, poll_seconds=0.1, patience_seconds=3)
@@ -88,11 +99,11 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
         yield running
 
 
-def cycle() -> dg.ExecuteInProcessResult:
-    """The asset once, as a cycle runs it."""
+def cycle(*assets: dg.AssetsDefinition) -> dg.ExecuteInProcessResult:
+    """The assets once, silver's unless others are named, as a cycle runs them."""
     with dg.DagsterInstance.ephemeral() as instance:
         return dg.materialize(
-            [silver_stage],
+            assets or [silver_stage],
             resources={"lake": QuickLake()},
             instance=instance,
             raise_on_error=False,
@@ -135,6 +146,31 @@ def test_rows_ranges_and_the_runs_link_reach_the_asset(
     # The channel is cleaned up, the wheel stays.
     left = [file.name for file in workspace.path(VOLUME).rglob("*") if file.is_file()]
     assert left == [WHEEL]
+
+
+def test_a_training_and_a_scoring_there_reach_their_assets(workspace: Workspace) -> None:
+    fitted = Training(fits=(), model_version="v", reason="fitted", input_version=3)
+    scored = Scoring(rows=12, horizons=[], reason="scored")
+
+    def by_step(run: FakeRun) -> Mapping[str, Any]:
+        step = run.task.task_key
+        tell(
+            workspace.folder, run, messages.done(step, {"training": fitted, "scores": scored}[step])
+        )
+        return {}
+
+    workspace.execute = by_step
+    result = cycle(training, scores)
+    assert result.success
+    metadata = {
+        m.asset_key.path[-1]: m.metadata
+        for name in ("training", "scores")
+        for m in result.asset_materializations_for_node(name)
+    }
+    assert metadata["models"]["model_version"].value == "v"
+    assert metadata["scores"]["dagster/row_count"].value == 12
+    # The registry is on our side: what was fitted there is registered here.
+    assert NOTED.fitted[-1] == fitted
 
 
 def test_a_failed_run_fails_the_asset_with_what_its_task_told(workspace: Workspace) -> None:
