@@ -1,20 +1,19 @@
-"""Raw records of a small market with some minutes behind it."""
+"""A small market with some minutes behind it, as the topics bring it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
 from crypto_pipeline.contract.candle import Candle
-from crypto_pipeline.contract.poll import PollRecord
-from crypto_pipeline.contract.tick import Tick
-from crypto_pipeline_tests.audit.market import awkward, minute
-from crypto_pipeline_tests.builders import AT, MINUTE, Row, candle, raw_row, raw_rows
+from crypto_pipeline_tests.audit.market import Facts, awkward, minute
+from crypto_pipeline_tests.builders import AT, MINUTE, candle
 
-# Enough for the measures over an hour, and so for every forecast but the fitted one.
+# Enough for the measures over an hour, and so for every forecast but the fitted ones.
 EARLIER = 65
+# The first outcome that is five minutes away, and the minute that settles it.
+LATER = 6
 
 
 def fetched() -> list[Candle]:
@@ -37,22 +36,11 @@ def fetched() -> list[Candle]:
     return found
 
 
-def first() -> list[Row]:
-    """The candles of before, and two minutes of polls."""
-    return raw_rows(*fetched(), *facts(minute(0)), *facts(minute(1)))
+def first() -> Facts:
+    """The candles of before, and a minute that ends at a multiple of five: forecasts are scored."""
+    return [*fetched(), *minute(0)]
 
 
-def second() -> list[Row]:
-    """A minute with a repeat, a conflict, a correction, late rows and what does not parse."""
-    given = [*minute(2), *awkward(1)]
-    good = raw_rows(*facts(given))
-    bad = [raw_row(value, offset=9_000 + n) for n, value in enumerate(texts(given))]
-    return [{**row, "offset": 10_000 + n} for n, row in enumerate([*good, *bad])]
-
-
-def facts(given: Sequence[Tick | Candle | PollRecord | bytes]) -> list[Tick | Candle | PollRecord]:
-    return [fact for fact in given if not isinstance(fact, bytes)]
-
-
-def texts(given: Sequence[object]) -> list[bytes]:
-    return [fact for fact in given if isinstance(fact, bytes)]
+def second() -> Facts:
+    """Minutes with a repeat, a conflict, a correction, late rows and what does not parse."""
+    return [fact for number in range(1, LATER + 1) for fact in minute(number)] + awkward(0)

@@ -27,6 +27,7 @@ from crypto_pipeline_tests.databricks.told import RUN, done, tell
 from crypto_pipeline_tests.databricks.workspace import (
     CLUSTER,
     TOKEN,
+    VOLUME,
     FakeRun,
     Workspace,
     put_wheel,
@@ -35,8 +36,6 @@ from crypto_pipeline_tests.databricks.workspace import (
 
 # Dagster's own Pipes session calls what it has in preview itself.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is currently in preview")
-
-VOLUME = "/Volumes/main/market/pipeline"
 
 
 class Noted:
@@ -94,7 +93,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
         }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(tmp_path)
-        # Dagster waits ten seconds for words of a task that is known to have died.
+        # Dagster looks once a second, and ten more for words of a task that is known to have died.
+        monkeypatch.setattr(pipes, "DEFAULT_SLEEP_INTERVAL", 0.05)
         monkeypatch.setattr(pipes, "WAIT_FOR_LOGS_AFTER_EXECUTION_INTERVAL", 0)
         yield running
 

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from databricks.sdk.service import jobs
 
 TOKEN = "dapi-of-the-tests"
+VOLUME = "/Volumes/main/market/pipeline"
 CLUSTER = "1125-224500-fakefake"
 # Fields of a submit that are plain values.
 PLAIN = ("run_name", "idempotency_token", "timeout_seconds")
