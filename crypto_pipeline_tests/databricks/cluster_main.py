@@ -13,8 +13,11 @@ import os
 import runpy
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from importlib.metadata import distribution
 from typing import Any
+from unittest import mock
 
 import dagster_pipes
 
@@ -39,6 +42,39 @@ def session(conf: dict[str, str]) -> Any:
     return builder.getOrCreate()
 
 
+# Settings of Spark that serverless compute lets a task change, as far as they concern us.
+CHANGEABLE = (
+    "spark.sql.session.timeZone",
+    "spark.sql.ansi.enabled",
+    "spark.sql.shuffle.partitions",
+)
+
+
+@contextmanager
+def serverless() -> Iterator[None]:
+    """Refuse what serverless compute has not: a cache, RDDs, settings; and Python on workers."""
+    from pyspark.errors import AnalysisException
+    from pyspark.sql import DataFrame, GroupedData
+    from pyspark.sql.conf import RuntimeConfig
+
+    def refused(*_: Any, **__: Any) -> Any:
+        raise AnalysisException("[NOT_SUPPORTED_WITH_SERVERLESS] not on serverless compute")
+
+    def changed(conf: Any, name: str, value: Any) -> None:
+        if name not in CHANGEABLE:
+            raise AnalysisException(f"[CONFIG_NOT_AVAILABLE] {name} is not available")
+        change(conf, name, value)
+
+    change = RuntimeConfig.set
+    with ExitStack() as stack:
+        for name in ("cache", "persist", "checkpoint", "localCheckpoint"):
+            stack.enter_context(mock.patch.object(DataFrame, name, refused))
+        stack.enter_context(mock.patch.object(DataFrame, "rdd", property(refused)))
+        stack.enter_context(mock.patch.object(GroupedData, "applyInPandas", refused))
+        stack.enter_context(mock.patch.object(RuntimeConfig, "set", changed))
+        yield
+
+
 def run_wheel(order: dict[str, Any]) -> None:
     """As Databricks does: the entry point of the package's metadata, parameters in `sys.argv`."""
     package = distribution(order["package_name"])
@@ -46,7 +82,8 @@ def run_wheel(order: dict[str, Any]) -> None:
     sys.argv = [entry.name, *order["parameters"]]
     # A task has a Python process of its own there; here only the session is meant to last.
     dagster_pipes.PipesContext._instance = None
-    entry.load()()
+    with serverless() if order["serverless"] else nullcontext():
+        entry.load()()
 
 
 class Widgets:

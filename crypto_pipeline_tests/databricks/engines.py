@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,6 @@ class Engines:
     settings: Settings
     store: Store
     spark: SparkSession
-    told: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.workspace.execute = self._execute
@@ -46,19 +45,19 @@ class Engines:
     def _execute(self, run: FakeRun) -> Mapping[str, Any]:
         task = run.task.python_wheel_task
         assert task is not None
-        return self.cluster.run(task.as_dict())
+        is_serverless = run.task.existing_cluster_id is None
+        return self.cluster.run({**task.as_dict(), "serverless": is_serverless})
 
     def wheel_task(self, steps: str, prefix: str) -> None:
-        """Started as a job of the bundle starts it, without Dagster."""
+        """Started as the bundle's job on serverless compute starts it, without Dagster."""
         parameters = [f"--steps={steps}", f"--lake-root=s3://{BUCKET}/{prefix}"]
         parameters.append("--market=simulated")
-        answer = self.cluster.run(
-            {"package_name": PACKAGE, "entry_point": ENTRY_POINT, "parameters": parameters}
-        )
+        order = {"package_name": PACKAGE, "entry_point": ENTRY_POINT, "parameters": parameters}
+        answer = self.cluster.run({**order, "serverless": True})
         assert answer["error"] is None, answer["trace"]
 
     def notebook(self, name: str, prefix: str) -> None:
-        """On the names of a catalog."""
+        """On the cluster, on the names of a catalog."""
         parameters = {
             "lake_root": f"s3://{BUCKET}/{prefix}",
             "market": "simulated",
