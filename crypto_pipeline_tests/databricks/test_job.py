@@ -17,8 +17,10 @@ import pytest
 from dagster._core.pipes import utils as pipes
 from deltalake import DeltaTable
 from pydantic import PrivateAttr
+from rich.console import Console
 
 from crypto_pipeline.bronze.asset import bronze_stage
+from crypto_pipeline.champion import promote
 from crypto_pipeline.databricks.steps import run_step
 from crypto_pipeline.errors import ForeignEngineError
 from crypto_pipeline.gold.asset import candles_stage, summary_stage, volatility_stage
@@ -150,6 +152,8 @@ def test_each_engine_writes_its_own_tables_and_refuses_the_others(engines: Engin
         runner_of(theirs).run(STAGES[1])
     with pytest.raises(ForeignEngineError, match="is written by databricks"):
         rebuild(theirs, "gold")
+    with pytest.raises(ForeignEngineError, match="predictions/gates is written by databricks"):
+        promote(engines.settings, Console(quiet=True), version=None)
 
 
 def test_a_fit_there_is_the_fit_here_and_so_is_what_it_forecasts(
