@@ -32,7 +32,8 @@ from crypto_pipeline.lake.table import Table
 from crypto_pipeline.pipeline import Pipeline, open_pipeline
 from crypto_pipeline.predictions.asset import predictions_stage, scores, training
 from crypto_pipeline.predictions.fit import fit_of
-from crypto_pipeline.predictions.schema import FORECASTS, MODELS
+from crypto_pipeline.predictions.recipe import LIVE_FITTED
+from crypto_pipeline.predictions.schema import FORECASTS, HORIZONS, MODELS
 from crypto_pipeline.raw.asset import raw_stage
 from crypto_pipeline.raw.schema import RECORDS
 from crypto_pipeline.rebuild.run import rebuild
@@ -168,7 +169,7 @@ def test_a_fit_there_is_the_fit_here_and_so_is_what_it_forecasts(
         run_step(runner_of(ours), step)
 
     fits = [[fit_of(one) for one in fitted(lake)] for lake in (theirs, ours)]
-    assert len(fits[0]) == len(fits[1]) == 6
+    assert len(fits[0]) == len(fits[1]) == len(LIVE_FITTED) * len(HORIZONS)
     for one, other in zip(*fits, strict=True):
         assert (one.model, one.horizon_minutes, one.rows) == (
             other.model, other.horizon_minutes, other.rows,
@@ -178,7 +179,7 @@ def test_a_fit_there_is_the_fit_here_and_so_is_what_it_forecasts(
     # Ids and versions have the time of the fit in them.
     without = ("id", "model_version")
     found = rows_of(opened(theirs, FORECASTS, engines.settings), FORECASTS, without=without)
-    assert {row["model"] for row in found} >= {"blend", "har_pooled"}
+    assert {row["model"] for row in found} >= set(LIVE_FITTED)
     assert_same(
         found, rows_of(DeltaTable(ours.path(FORECASTS)), FORECASTS, without=without), FORECASTS
     )
