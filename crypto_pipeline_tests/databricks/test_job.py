@@ -16,7 +16,6 @@ import dagster as dg
 import pytest
 from dagster._core.pipes import utils as pipes
 from deltalake import DeltaTable
-from pydantic import PrivateAttr
 from rich.console import Console
 
 from crypto_pipeline.bronze.asset import bronze_stage
@@ -42,7 +41,7 @@ from crypto_pipeline.resources.lake import LakeResource
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.silver.asset import silver_stage
 from crypto_pipeline.stages import STAGES, TABLES
-from crypto_pipeline.stream.ranges import TopicEnds, read_ends
+from crypto_pipeline.stream.ranges import read_ends
 from crypto_pipeline_tests.builders import frame
 from crypto_pipeline_tests.databricks import history
 from crypto_pipeline_tests.databricks.engines import PREFIX, Engines, follow, runner_of
@@ -68,31 +67,31 @@ EMPTY = ("gaps", "models")
 
 
 class GraphLake(LakeResource):
-    """The resource as it is, on our part of the topics that all tests share."""
-
-    _begin: TopicEnds = PrivateAttr()
-
-    def begin_at(self, begin: TopicEnds) -> GraphLake:
-        self._begin = begin
-        return self
-
-    @property
-    def _pipeline(self) -> Pipeline:
-        if self._open is None:
-            opened = open_pipeline(self._settings)
-            ends = opened.runner.read_ends
-            seen = replace(opened.runner, read_ends=lambda: clipped(ends(), self._begin))
-            self._open = replace(opened, runner=seen)
-        return self._open
+    """The resource as it is, but that it looks at its runs often."""
 
     def _databricks(self) -> DatabricksRunner:
         return DatabricksRunner(settings=self._settings, poll_seconds=0.1)
 
 
-def materialized(assets: list[dg.AssetsDefinition], begin: TopicEnds) -> dg.ExecuteInProcessResult:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, broker: Settings) -> None:
+    """Dagster looks for messages often, and raw reads our part of the topics that all share."""
+    monkeypatch.setattr(pipes, "DEFAULT_SLEEP_INTERVAL", 0.05)
+    monkeypatch.setattr(pipes, "WAIT_FOR_LOGS_AFTER_EXECUTION_INTERVAL", 0)
+    begin = read_ends(broker, NAMES)
+
+    def on_our_part(settings: Settings) -> Pipeline:
+        opened = open_pipeline(settings)
+        ends = opened.runner.read_ends
+        seen = replace(opened.runner, read_ends=lambda: clipped(ends(), begin))
+        return replace(opened, runner=seen)
+
+    monkeypatch.setattr("crypto_pipeline.resources.lake.open_pipeline", on_our_part)
+
+
+def materialized(*assets: dg.AssetsDefinition) -> dg.ExecuteInProcessResult:
     with dg.DagsterInstance.ephemeral() as instance:
-        lake = GraphLake().begin_at(begin)
-        return dg.materialize(assets, resources={"lake": lake}, instance=instance)
+        return dg.materialize(assets, resources={"lake": GraphLake()}, instance=instance)
 
 
 def opened(lake: Lake, table: Table, settings: Settings) -> DeltaTable:
@@ -100,15 +99,12 @@ def opened(lake: Lake, table: Table, settings: Settings) -> DeltaTable:
 
 
 def test_the_job_and_the_notebooks_make_the_tables_that_our_spark_makes(
-    engines: Engines, broker: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engines: Engines, broker: Settings, quick: None, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(pipes, "DEFAULT_SLEEP_INTERVAL", 0.05)
-    monkeypatch.setattr(pipes, "WAIT_FOR_LOGS_AFTER_EXECUTION_INTERVAL", 0)
-    begin = read_ends(broker, NAMES)
     theirs, ours = engines.lake(PREFIX), engines.local(tmp_path / "lake")
 
     send(broker, *history.first())
-    done = materialized(ASSETS, begin)
+    done = materialized(*ASSETS)
     assert done.success
     assert all(check.passed for check in done.get_asset_check_evaluations())
     rows = {
@@ -123,7 +119,7 @@ def test_the_job_and_the_notebooks_make_the_tables_that_our_spark_makes(
     follow(ours, theirs)
 
     send(broker, *history.second())
-    assert materialized([raw_stage], begin).success
+    assert materialized(raw_stage).success
     for name in NOTEBOOKS:
         engines.notebook(name, PREFIX)
     engines.download(RECORDS, PREFIX, ours)
