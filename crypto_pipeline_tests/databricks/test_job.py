@@ -94,8 +94,8 @@ def materialized(*assets: dg.AssetsDefinition) -> dg.ExecuteInProcessResult:
         return dg.materialize(assets, resources={"lake": GraphLake()}, instance=instance)
 
 
-def opened(lake: Lake, table: Table, settings: Settings) -> DeltaTable:
-    return DeltaTable(lake.path(table), storage_options=storage_options(settings.store))
+def opened(of: Lake, table: Table, settings: Settings) -> DeltaTable:
+    return DeltaTable(of.path(table), storage_options=storage_options(settings.store))
 
 
 def test_the_job_and_the_notebooks_make_the_tables_that_our_spark_makes(
@@ -181,8 +181,8 @@ def test_a_fit_there_is_the_fit_here_and_so_is_what_it_forecasts(
     )
 
 
-def fitted(lake: Lake) -> list[dict[str, object]]:
-    record = log.last_commit(lake.path(MODELS))
+def fitted(of: Lake) -> list[dict[str, object]]:
+    record = log.last_commit(of.path(MODELS))
     assert record is not None
     fits: list[dict[str, object]] = record.ranges["fits"]
     return fits
