@@ -1,4 +1,4 @@
-"""Whether two tables hold the same rows: doubles to nine digits, everything else exactly."""
+"""Whether two tables hold the same rows: doubles to so many digits, everything else exactly."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ def rows_of(table: DeltaTable, spec: Table, *, without: Collection[str] = ()) ->
     return sorted(rows, key=lambda row: [str(row[name]) for name in keys])
 
 
-def assert_same(found: list[Row], expected: list[Row], spec: Table) -> None:
+def assert_same(
+    found: list[Row], expected: list[Row], spec: Table, *, tolerance: float = 1e-9
+) -> None:
     assert len(found) == len(expected), spec.key
     for one, other in zip(found, expected, strict=True):
         for name, value in other.items():
-            assert same(one[name], value), (spec.key, name, one, other)
+            assert same(one[name], value, tolerance), (spec.key, name, one, other)
 
 
-def same(one: object, other: object) -> bool:
+def same(one: object, other: object, tolerance: float) -> bool:
     if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9) or (math.isnan(one) and math.isnan(other))
+        return math.isclose(one, other, rel_tol=tolerance) or (
+            math.isnan(one) and math.isnan(other)
+        )
     return one == other

@@ -176,9 +176,9 @@ def test_a_fit_there_is_the_fit_here_and_so_is_what_it_forecasts(
     without = ("id", "model_version")
     found = rows_of(opened(theirs, FORECASTS, engines.settings), FORECASTS, without=without)
     assert {row["model"] for row in found} >= set(LIVE_FITTED)
-    assert_same(
-        found, rows_of(DeltaTable(ours.path(FORECASTS)), FORECASTS, without=without), FORECASTS
-    )
+    expected = rows_of(DeltaTable(ours.path(FORECASTS)), FORECASTS, without=without)
+    # Two versions of numpy differ in the tenth digit of a weight, and there are eighteen.
+    assert_same(found, expected, FORECASTS, tolerance=1e-7)
 
 
 def fitted(of: Lake) -> list[dict[str, object]]:
