@@ -88,10 +88,11 @@ class Engines:
         pages = client.get_paginator("list_objects_v2")
         start = f"{prefix}/{table.key}/"
         for page in pages.paginate(Bucket=BUCKET, Prefix=start):
-            for found in page["Contents"]:
-                file = Path(to.path(table)) / found["Key"].removeprefix(start)
+            # Spark marks folders by objects whose names end so.
+            for key in (o["Key"] for o in page["Contents"] if not o["Key"].endswith("/")):
+                file = Path(to.path(table)) / key.removeprefix(start)
                 file.parent.mkdir(parents=True, exist_ok=True)
-                client.download_file(BUCKET, found["Key"], str(file))
+                client.download_file(BUCKET, key, str(file))
 
 
 def follow(ours: Lake, theirs: Lake) -> None:
