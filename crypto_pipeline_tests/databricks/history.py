@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from crypto_pipeline.contract.candle import Candle
-from crypto_pipeline_tests.audit.market import Facts, awkward, minute
+from crypto_pipeline_tests.books.market import Facts, awkward, minute
 from crypto_pipeline_tests.builders import AT, MINUTE, candle
 
 # Enough for the measures over an hour, and so for every forecast but the fitted ones.
