@@ -32,6 +32,7 @@ check: setup-tests ## Format, lint, types, and the tests that need no server
 
 test: setup-tests ## Run every test that this machine can run, and list what was left out and why
 	-@$(PYTHON) -m crypto_pipeline.embedded.fetch_jars
+	-@sh deploy/databricks/runtime.sh >/dev/null
 	@$(PYTHON) -m pytest -rs -n 2
 
 prove: setup-tests ## Run the proofs at their full counts (hours); results go to docs/proofs

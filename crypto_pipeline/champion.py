@@ -12,6 +12,7 @@ from crypto_pipeline.lake import log
 from crypto_pipeline.model_registry import CHALLENGER, Registry, open_registry
 from crypto_pipeline.pipeline import open_pipeline
 from crypto_pipeline.predictions.live import last_decision, pin
+from crypto_pipeline.predictions.schema import GATES
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import VOLATILITY
 
@@ -42,6 +43,7 @@ def rollback(settings: Settings, console: Console) -> int:
 def _serve(settings: Settings, console: Console, choose: Callable[[Registry], int]) -> int:
     """The alias is moved last: what a kill interrupts is chosen again by the same command."""
     with open_pipeline(settings) as pipeline:
+        pipeline.lake.refuse_foreign(GATES)
         last_decision(pipeline.lake)
         registry = open_registry(settings)
         number = choose(registry)

@@ -22,9 +22,11 @@
     + LeaseHeldError           another server writes this lake
     + SchemaDriftError
     + ForeignMarketError       the lake belongs to another market kind
+    + ForeignEngineError       the table is written by another engine
     + BooksError               rows in do not equal the rows accounted for
     + NotInLakeError           what was asked for by name or time is not there
   x FormatError            a table or a state folder is of a newer or an older format
+  x RunnerError            a stage that runs elsewhere did not end well, or was not let in
   x ServiceError           a service of the laptop stack did not start or died
   x AlertError             an alert could not be sent
   x RegistryError          the model registry refuses, or has nothing to move to
@@ -115,6 +117,9 @@ class SchemaDriftError(LakeError): ...
 class ForeignMarketError(LakeError): ...
 
 
+class ForeignEngineError(LakeError): ...
+
+
 class BooksError(LakeError): ...
 
 
@@ -122,6 +127,9 @@ class NotInLakeError(LakeError): ...
 
 
 class FormatError(PipelineError): ...
+
+
+class RunnerError(PipelineError): ...
 
 
 class ServiceError(PipelineError): ...

@@ -27,14 +27,12 @@ from crypto_pipeline.publication import Position, Publication, Screen, open_scre
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import UNDECIDED, Settings
 from crypto_pipeline.stage import Stage
-from crypto_pipeline.stage_run import StageRun, joined
+from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline.stages import STAGES, SUMMARY, VOLATILITY
 from crypto_pipeline.state_format import refuse_other_state
 from crypto_pipeline.stream.ranges import read_ends
 from crypto_pipeline.topic_range import topic_ranges
 
-# A backlog is drained in bites; so many in one cycle, the rest in the next.
-BITES = 8
 BY_NAME = {stage.name: stage for stage in STAGES}
 
 
@@ -67,16 +65,12 @@ class Pipeline:
 
     def run(self, stage: Stage) -> StageRun:
         """Run the next range, and further ones while something is left, up to BITES."""
-        run = self.runner.run(stage)
-        for _ in range(BITES - 1):
-            if run.left == 0:
-                break
-            further = self.runner.run(stage)
-            if further.is_empty:
-                break
-            run = joined(run, further)
-        if not run.is_empty or stage.name not in self.runs:
-            self.runs[stage.name] = run
+        return self.note(self.runner.drain(stage))
+
+    def note(self, run: StageRun) -> StageRun:
+        """Keep a run, made here or elsewhere, as the last of its stage."""
+        if not run.is_empty or run.stage not in self.runs:
+            self.runs[run.stage] = run
         return run
 
     def market_now(self) -> datetime | None:
@@ -88,22 +82,31 @@ class Pipeline:
         now = self.market_now()
         if now is None:
             return Training(fits=(), model_version=None, reason="no new minute in this cycle")
+        return self.registered(train(self.lake, market_now=now))
+
+    def registered(self, done: Training) -> Training:
+        """Register what was fitted, here or elsewhere; a registry that is away ends no cycle."""
         try:
-            return self.fit(market_now=now)
+            self._register(done)
         except RegistryError as error:
             # The lake has the fit, and serves from there.
             return Training(fits=(), model_version=None, reason=f"fitted, not registered: {error}")
+        return done
 
     def fit(self, *, market_now: datetime, force: bool = False) -> Training:
-        """Train when it is due, and register what was fitted; champion while its kind serves."""
+        """Train when it is due, and register what was fitted; raises RegistryError."""
         done = train(self.lake, market_now=market_now, force=force)
+        self._register(done)
+        return done
+
+    def _register(self, done: Training) -> None:
+        """A new version is champion while its kind serves."""
         if done.fits and self.registry is not None:
             number = self.registry.register(described(done), metrics=metrics(done))
             decision = log.last_commit(self.lake.path(GATES))
             has_won = any(v.champion for v in verdicts_of(decision))
             if decision is not None and has_won and decision.ranges["pinned"] is None:
                 self.registry.promote(number)
-        return done
 
     def score(self) -> Scoring:
         """Join past forecasts with what came since the last time; ask the gate when it is due."""

@@ -75,7 +75,7 @@ def read_plan(
         before=before,
         again=plan.ranges.get("batches", {}).get("again", {}).get("what"),
         held=frozenset(plan.ranges["pinned"].get("held", {})),
-        keep=partial(kept, rows=rows_in),
+        keep=partial(kept, rows=rows_in, engine=lake.engine),
     )
     return given, rows_in
 

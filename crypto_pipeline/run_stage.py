@@ -21,11 +21,13 @@ from crypto_pipeline.plan import next_plan
 from crypto_pipeline.planned_input import KafkaOptions, note_sizes, read_plan
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stage_commit import commit_result
-from crypto_pipeline.stage_run import StageRun, Watch, nothing_new
+from crypto_pipeline.stage_run import StageRun, Watch, joined, nothing_new
 from crypto_pipeline.stream.ranges import TopicEnds
 from crypto_pipeline.topic_range import WHOLE_BITE, Bite
 
 ATTEMPTS = 3
+# A backlog is drained in bites; so many in one cycle, the rest in the next.
+BITES = 8
 
 ReadEnds = Callable[[], TopicEnds]
 
@@ -59,10 +61,24 @@ class StageRunner:
             f"{self.lake.root}: stop it, one writer a lake."
         )
 
+    def drain(self, stage: Stage) -> StageRun:
+        """Commit the next range, and further ones while something is left, up to BITES."""
+        run = self.run(stage)
+        for _ in range(BITES - 1):
+            if run.left == 0:
+                break
+            further = self.run(stage)
+            if further.is_empty:
+                break
+            run = joined(run, further)
+        return run
+
     def _attempt(self, stage: Stage, again: Again | None) -> StageRun:
         watch = Watch()
         for table in stage.outputs:
             self.lake.ensure(table)
+        for table in stage.reads:
+            self.lake.register(table)
         path = {table.key: self.lake.path(table) for table in (*stage.outputs, *stage.reads)}
         plan = (
             again_plan(stage, again, path=path)
@@ -82,7 +98,7 @@ class StageRunner:
         given, rows_in = read_plan(
             self.lake, stage, plan, kafka_options=self.kafka_options, now=self.now
         )
-        tune(self.lake.spark, rows=rows_in)
+        tune(self.lake.spark, rows=rows_in, engine=self.lake.engine)
         watch.lap("read")
         result = stage.run(given)
         watch.lap("transform")
@@ -95,7 +111,7 @@ class StageRunner:
             commits = commit_result(self.lake, stage, plan, result, counts)
             watch.lap("commit")
         finally:
-            release(result.cached, rows=rows_in)
+            release(result.cached, rows=rows_in, engine=self.lake.engine)
         return StageRun(
             stage=stage.name,
             batch=plan.batch,

@@ -18,6 +18,7 @@ from dotenv import dotenv_values
 
 from crypto_pipeline import kafka_settings, market_setting, setting_values, store_settings
 from crypto_pipeline.alerting_settings import Alerting, alerting
+from crypto_pipeline.databricks_settings import DatabricksSettings, databricks
 from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.holding.limits import Limits
 from crypto_pipeline.kafka_settings import KafkaRole, KafkaSettings
@@ -89,8 +90,7 @@ class Settings:
     spool_limit_mb: int
     rejection_limits: Limits
     store: StoreSettings
-    databricks_host: str | None
-    databricks_token: Secret | None
+    databricks: DatabricksSettings
     kafka: KafkaSettings
     keeping: Keeping
     alerting: Alerting
@@ -209,6 +209,7 @@ class Settings:
             "SPOOL_LIMIT_MB": str(self.spool_limit_mb),
             **self.rejection_limits.environment(),
             **(self.kafka.environment() | self.screen.environment()),
+            **self.databricks.environment(),
             **(self.keeping.environment() | self.alerting.environment()),
         }
         return {name: value for name, value in values.items() if value is not None}
@@ -270,8 +271,7 @@ def load(environment: Mapping[str, str] | None = None, *, env_file: Path | None 
         spool_limit_mb=whole(values, "SPOOL_LIMIT_MB", 512, low=1, high=1_000_000),
         rejection_limits=setting_values.rejection_limits(values),
         store=store_settings.load(values),
-        databricks_host=values.get("DATABRICKS_HOST"),
-        databricks_token=setting_values.secret(values, "DATABRICKS_TOKEN"),
+        databricks=databricks(values),
         kafka=kafka_settings.load(values),
         keeping=keeping(values),
         alerting=alerting(values),

@@ -101,6 +101,17 @@ def is_in_store(root: str) -> bool:
     return root.startswith(SCHEME)
 
 
+def is_in_catalog(path: str) -> bool:
+    """Whether a table is one that only the engine's own catalog may open.
+
+    >>> [is_in_catalog(path) for path in ("market.gold.candles_1m", "s3://b/gold/candles_1m")]
+    [True, True]
+    >>> [is_in_catalog(path) for path in ("s3a://b/gold/candles_1m", "/lake/gold/candles_1m")]
+    [False, False]
+    """
+    return "/" not in path or ("://" in path and not is_in_store(path))
+
+
 def bucket_and_prefix(root: str) -> tuple[str, str]:
     """
     >>> bucket_and_prefix("s3a://market-data/lake/live")

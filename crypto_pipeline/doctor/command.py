@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from crypto_pipeline.doctor import databricks, kafka, machine, market, spark, store
-from crypto_pipeline.doctor.databricks import Workspace
 from crypto_pipeline.doctor.finding import Finding
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.source.market import resolve
@@ -30,8 +29,4 @@ def findings(settings: Settings, *, writes: bool) -> Iterator[Finding]:
     yield from store.look(decided, writes=writes)
     yield from kafka.look(decided)
     yield from spark.look(decided)
-    yield from databricks.look(workspace(decided))
-
-
-def workspace(settings: Settings) -> Workspace:
-    return Workspace(host=settings.databricks_host, token=settings.databricks_token)
+    yield from databricks.look(decided.databricks)

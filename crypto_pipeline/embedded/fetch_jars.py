@@ -2,6 +2,8 @@
 
 python -m crypto_pipeline.embedded.fetch_jars                          all, into the user's cache
 python -m crypto_pipeline.embedded.fetch_jars --into DIR spark s3      two groups, into a folder
+
+`--lock` names another file of locked jars.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code 2 and a sentence when a jar could not be had; what arrived is kept."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--into", type=Path)
+    parser.add_argument("--lock", type=Path, default=jars.LOCK_FILE)
     parser.add_argument("groups", nargs="*")
     asked = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        locked = jars.read_lock()
+        locked = jars.read_lock(asked.lock)
         wanted = [jar for jar in locked if not asked.groups or jar.group in asked.groups]
         if asked.into is None:
             jars.fill_cache(wanted, console=console)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
 
 from crypto_pipeline.errors import LakeError
 from crypto_pipeline.lake import log
@@ -45,19 +47,19 @@ def commit(write: Write, record: CommitRecord) -> CommitRecord:
     this batch carries another write id.
     """
     rows = write.rows.coalesce(1) if write.row_count < ONE_FILE_ROWS else write.rows
-    writer = (
-        rows.write.format("delta")
-        .mode("overwrite" if write.overwrite or write.replace_where else "append")
-        .option("txnAppId", log.app_id(write.path))
-        .option("txnVersion", record.batch)
-        .option("userMetadata", record.user_metadata())
-    )
-    if write.replace_where:
-        writer = writer.option("replaceWhere", write.replace_where)
+    options = {
+        "txnAppId": log.app_id(write.path),
+        "txnVersion": str(record.batch),
+        "userMetadata": record.user_metadata(),
+    }
     conflict = None
     try:
-        writer.save(write.path)
-    except PySparkException as error:
+        if "/" in write.path:
+            _save(rows, write, options)
+        else:
+            _save_by_name(rows, write, options)
+    # Of a session without Connect, Delta's own exceptions come as Java's.
+    except (PySparkException, Py4JJavaError) as error:
         if not any(word in str(error) for word in CONCURRENT):
             raise
         conflict = error
@@ -67,3 +69,22 @@ def commit(write: Write, record: CommitRecord) -> CommitRecord:
             f"Batch {record.batch} of {write.path} was committed by another run."
         ) from conflict
     return found
+
+
+def _save(rows: DataFrame, write: Write, options: dict[str, str]) -> None:
+    mode = "overwrite" if write.overwrite or write.replace_where else "append"
+    writer = rows.write.format("delta").mode(mode).options(**options)
+    if write.replace_where:
+        writer = writer.option("replaceWhere", write.replace_where)
+    writer.save(write.path)
+
+
+def _save_by_name(rows: DataFrame, write: Write, options: dict[str, str]) -> None:
+    """Into a table of a catalog; what `overwrite` names is replaced, as `replaceWhere` does."""
+    writer = rows.writeTo(write.path).options(**options)
+    if write.replace_where:
+        writer.overwrite(F.expr(write.replace_where))
+    elif write.overwrite:
+        writer.overwrite(F.lit(True))
+    else:
+        writer.append()

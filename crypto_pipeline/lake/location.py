@@ -1,4 +1,4 @@
-"""Where tables live: a folder today, `s3a://` or Databricks by another root."""
+"""Where tables live: a folder, `s3a://`, or Databricks: its external location or its catalog."""
 
 from __future__ import annotations
 
@@ -12,33 +12,52 @@ from pyspark.sql.types import StructField
 
 from crypto_pipeline import formats
 from crypto_pipeline.contract.message import MarketKind
-from crypto_pipeline.errors import ForeignMarketError, LeaseHeldError, SchemaDriftError
+from crypto_pipeline.errors import (
+    ForeignEngineError,
+    ForeignMarketError,
+    LeaseHeldError,
+    SchemaDriftError,
+)
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.lease import FOLDER, file_name
+from crypto_pipeline.lake.log import TableState
 from crypto_pipeline.lake.opening import exists
-from crypto_pipeline.lake.table import Table
+from crypto_pipeline.lake.spark_log import load, relation
+from crypto_pipeline.lake.table import Engine, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 MARKET_PROPERTY = "crypto_pipeline.market"
 ENGINE_PROPERTY = "crypto_pipeline.engine"
-ENGINE = "spark"
+# Databricks switches these on by itself where a workspace says so; other readers know none.
+PLAIN = {"delta.enableDeletionVectors": "false", "delta.enableRowTracking": "false"}
 
 
 @dataclass(frozen=True)
 class Lake:
     """All tables of one market kind under one root, seen through one Spark session.
 
-    `lease_epoch` is the lease that the session's server holds; each commit carries it.
+    `lease_epoch` is the lease that the session's server holds; each commit carries it. `engine`
+    is whose Spark it is: a table has one that writes it. With a `catalog` tables go by its names,
+    `layer.table`, and have their files under the root.
     """
 
     spark: SparkSession
     root: str
     market: MarketKind
     lease_epoch: int = 0
+    engine: Engine = "spark"
+    catalog: str | None = None
 
     def path(self, table: Table) -> str:
+        """How the table is opened: its place, or its name in the catalog."""
+        if self.catalog is not None:
+            return f"{self.catalog}.{table.layer}.{table.name}"
+        return self.place(table)
+
+    def place(self, table: Table) -> str:
+        """Where the table's files are."""
         return f"{self.root.rstrip('/')}/{table.key}"
 
     def refuse_if_overtaken(self) -> None:
@@ -55,23 +74,15 @@ class Lake:
     def ensure(self, table: Table) -> None:
         """Create the table when it is missing; refuse one of another market, engine or shape.
 
-        Raises ForeignMarketError, FormatError, or SchemaDriftError with the kind of drift.
+        Raises ForeignMarketError, ForeignEngineError, FormatError, or SchemaDriftError with the
+        kind of drift.
         """
+        self.register(table)
         state = log.open_table(self.path(table))
         if state is None:
             self._create(table)
             return
-        if state.properties.get(MARKET_PROPERTY) != self.market:
-            raise ForeignMarketError(
-                f"Table {table.key} in {self.root} holds "
-                f"{state.properties.get(MARKET_PROPERTY)} data, this run has MARKET={self.market}. "
-                "Set LAKE_ROOT to another folder, or MARKET to the lake's own."
-            )
-        if state.properties.get(ENGINE_PROPERTY) != ENGINE:
-            raise ForeignMarketError(
-                f"Table {table.key} is written by {state.properties.get(ENGINE_PROPERTY)}. One "
-                f"engine writes a table: run its stage there, or move the table to {ENGINE}."
-            )
+        self._refuse_foreign(table, state)
         formats.refuse_other(
             f"Table {table.key} in {self.root}", formats.of_table(state.properties)
         )
@@ -85,23 +96,58 @@ class Lake:
             )
         if new:
             columns = ", ".join(f.definition for f in new)
-            self.spark.sql(f"ALTER TABLE delta.`{self.path(table)}` ADD COLUMNS ({columns})")
+            self.spark.sql(f"ALTER TABLE {relation(self.path(table))} ADD COLUMNS ({columns})")
+
+    def register(self, table: Table) -> None:
+        """Give a table whose files are there its name in the catalog, when it has none yet.
+
+        Nothing is written into the table's log.
+        """
+        if self.catalog is None or log.open_table(self.path(table)) is not None:
+            return
+        self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.catalog}.{table.layer}")
+        if log.open_table(self.place(table)) is None:
+            return
+        self.spark.sql(
+            f"CREATE TABLE IF NOT EXISTS {self.path(table)} USING DELTA "
+            f"LOCATION '{self.place(table)}'"
+        )
 
     def _create(self, table: Table) -> None:
         """An object store may make the table and lose the answer; the client's second request
         then meets the first one's entry, and Delta takes it for another writer's.
         """
         try:
-            self.spark.sql(_create_statement(table, path=self.path(table), market=self.market))
+            self.spark.sql(_create_statement(self, table))
         except PySparkException:
             if log.open_table(self.path(table)) is None:
                 raise
+
+    def refuse_foreign(self, table: Table) -> None:
+        """Raises ForeignMarketError or ForeignEngineError for a table that is not ours to write."""
+        state = log.open_table(self.path(table))
+        if state is not None:
+            self._refuse_foreign(table, state)
+
+    def _refuse_foreign(self, table: Table, state: TableState) -> None:
+        if state.properties.get(MARKET_PROPERTY) != self.market:
+            raise ForeignMarketError(
+                f"Table {table.key} in {self.root} holds "
+                f"{state.properties.get(MARKET_PROPERTY)} data, this run has MARKET={self.market}. "
+                "Set LAKE_ROOT to another folder, or MARKET to the lake's own."
+            )
+        if state.properties.get(ENGINE_PROPERTY) != self.engine:
+            raise ForeignEngineError(
+                f"Table {table.key} is written by {state.properties.get(ENGINE_PROPERTY)}, this is "
+                f"{self.engine}. One engine writes a table: set RUNNER and DATABRICKS_LAYERS as "
+                "they were, or move the table (docs/databricks.md)."
+            )
 
     def read(
         self, table: Table, *, since: datetime | None = None, until: datetime | None = None
     ) -> DataFrame:
         """The table's rows whose fact lies in [since, until]; date and file statistics prune."""
-        frame = self.spark.read.format("delta").load(self.path(table))
+        frame = load(self.spark, self.path(table))
         if since is not None:
             if "date" in table.partition_by:
                 frame = frame.where(F.col("date") >= F.lit(since.date()))
@@ -114,7 +160,7 @@ class Lake:
 
     def increment(self, table: Table, *, after: int, to: int) -> DataFrame:
         """The rows of the batches in (after, to]; holds through OPTIMIZE and VACUUM."""
-        frame = self.spark.read.format("delta").load(self.path(table))
+        frame = load(self.spark, self.path(table))
         return frame.where((F.col("batch") > F.lit(after)) & (F.col("batch") <= F.lit(to)))
 
 
@@ -154,15 +200,17 @@ def describe_drift(expected: list[tuple[str, str]], found: list[tuple[str, str]]
     return "; ".join(parts)
 
 
-def _create_statement(table: Table, *, path: str, market: MarketKind) -> str:
+def _create_statement(lake: Lake, table: Table) -> str:
     columns = ", ".join(_definition(f) for f in table.schema.fields)
-    marks = {MARKET_PROPERTY: market, ENGINE_PROPERTY: ENGINE, formats.PROPERTY: formats.FORMAT}
-    properties = {**table.properties, **marks}
+    own = {MARKET_PROPERTY: lake.market, ENGINE_PROPERTY: lake.engine}
+    marks = {**own, formats.PROPERTY: formats.FORMAT}
+    properties = {**table.properties, **(PLAIN if lake.engine == "databricks" else {}), **marks}
     pairs = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
+    place = "" if lake.catalog is None else f"LOCATION '{lake.place(table)}'"
     partition = f"PARTITIONED BY ({', '.join(table.partition_by)})" if table.partition_by else ""
     return (
-        f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}) USING DELTA {partition} "
-        f"COMMENT '{_quoted(table.description)}' TBLPROPERTIES ({pairs})"
+        f"CREATE TABLE IF NOT EXISTS {relation(lake.path(table))} ({columns}) USING DELTA "
+        f"{partition} {place} COMMENT '{_quoted(table.description)}' TBLPROPERTIES ({pairs})"
     )
 
 

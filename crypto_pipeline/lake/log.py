@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from pyspark.sql.types import StructType
 
 from crypto_pipeline.errors import LakeError
-from crypto_pipeline.lake.opening import open_delta
+from crypto_pipeline.lake.opening import open_any, open_delta
+from crypto_pipeline.lake.spark_log import SparkTable
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 # How the write id of a commit begins that put a rebuilt table in place.
 REBUILD = "rebuild-"
@@ -76,22 +79,29 @@ class TableState:
 
 def open_table(path: str) -> TableState | None:
     """The table's newest version, properties and columns; None when there is no table."""
-    table = open_delta(path)
+    table = open_any(path)
     if table is None:
         return None
-    schema = StructType.fromJson(json.loads(table.schema().to_json()))
-    columns = tuple((f.name, f.dataType.simpleString()) for f in schema.fields)
     metadata = table.metadata()
     return TableState(
         id=str(metadata.id),
         version=table.version(),
         properties=dict(metadata.configuration),
-        columns=columns,
+        columns=_columns(table),
     )
+
+
+def _columns(table: DeltaTable | SparkTable) -> tuple[tuple[str, str], ...]:
+    if isinstance(table, SparkTable):
+        return table.columns()
+    schema = StructType.fromJson(json.loads(table.schema().to_json()))
+    return tuple((f.name, f.dataType.simpleString()) for f in schema.fields)
 
 
 def row_count(path: str) -> int:
     """The table's rows as its files say; 0 when there is no table."""
+    import pyarrow as pa
+
     table = open_delta(path)
     if table is None:
         return 0
@@ -104,7 +114,7 @@ def last_commit(path: str) -> CommitRecord | None:
 
     Raises LakeError when our transactions are there but every entry of ours has been cleaned up.
     """
-    table = open_delta(path)
+    table = open_any(path)
     if table is None:
         return None
     for limit in HISTORY_STEPS:
@@ -115,7 +125,7 @@ def last_commit(path: str) -> CommitRecord | None:
                 return record
         if limit is None or len(entries) < limit:
             break
-    if table.version() > 0 and table.transaction_version(app_id(path)) is not None:
+    if table.version() > 0 and _transaction(table, path) is not None:
         raise LakeError(
             f"The log of {path} has lost every range that was committed (log retention). Restore "
             "the table's log, or rebuild the layer."
@@ -128,13 +138,23 @@ def last_batch(path: str) -> int:
 
     It is part of the table's state, so neither maintenance nor a clean-up of the log hides it.
     """
-    table = open_delta(path)
-    return 0 if table is None else table.transaction_version(app_id(path)) or 0
+    table = open_any(path)
+    return 0 if table is None else _transaction(table, path) or 0
+
+
+def _transaction(table: DeltaTable | SparkTable, path: str) -> int | None:
+    """Spark does not tell it; where the log is asked of Spark, the newest of our entries does.
+
+    Where those are gone, Delta still refuses a number that it has seen.
+    """
+    if isinstance(table, SparkTable):
+        return next((r.batch for r in map(read_entry, table.history()) if r is not None), None)
+    return table.transaction_version(app_id(path))
 
 
 def since(path: str, batch: int) -> list[CommitRecord]:
     """Our commits after a batch, newest first, as far as the log still has them."""
-    table = open_delta(path)
+    table = open_any(path)
     if table is None:
         return []
     for limit in HISTORY_STEPS:
@@ -164,8 +184,13 @@ def commits(path: str) -> list[tuple[datetime, CommitRecord]]:
 
 
 def app_id(path: str) -> str:
-    """The table's constant transaction name: its layer and name."""
-    return "/".join(path.rstrip("/").split("/")[-2:])
+    """The table's constant transaction name: its layer and name.
+
+    >>> app_id("s3://lake/gold/candles_1m"), app_id("market.gold.candles_1m")
+    ('gold/candles_1m', 'gold/candles_1m')
+    """
+    parts = path.rstrip("/").split("/" if "/" in path else ".")
+    return "/".join(parts[-2:])
 
 
 def read_entry(entry: dict[str, Any]) -> CommitRecord | None:

@@ -1,6 +1,7 @@
 """Look into a lake without a JVM, wherever it is: a folder, or a bucket by its settings.
 
-The paths carry no credentials, so a bucket's are taken from the settings at each opening.
+The paths carry no credentials, so a bucket's are taken from the settings at each opening. What
+only an engine's own catalog may open is asked of its Spark.
 """
 
 from __future__ import annotations
@@ -8,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
-from deltalake.fs import DeltaStorageHandler
-from pyarrow.fs import FileType
+from typing import TYPE_CHECKING
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.errors import StoreAwayError
-from crypto_pipeline.store_settings import StoreSettings, is_in_store
+from crypto_pipeline.lake.spark_log import SparkTable, open_in_spark
+from crypto_pipeline.store_settings import StoreSettings, is_in_catalog, is_in_store
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 # The client's own patience is three minutes; a sensor has to say within its minute what is wrong.
 PATIENCE = {
@@ -39,12 +40,20 @@ def open_delta(path: str) -> DeltaTable | None:
         return _open(path, storage_options(store))
 
 
+def open_any(path: str) -> DeltaTable | SparkTable | None:
+    """The same, and for the names and places of a catalog the table as its engine has it."""
+    return open_in_spark(path) if is_in_catalog(path) else open_delta(path)
+
+
 def exists(root: str, name: str) -> bool:
     """Whether there is a file or object of this name under a lake's root."""
     if not is_in_store(root):
         return (Path(root) / name).exists()
     store = settings_module.load().store
     with _answering(f"{root}/{name}", store):
+        from deltalake.fs import DeltaStorageHandler
+        from pyarrow.fs import FileType
+
         (info,) = DeltaStorageHandler(root, storage_options(store)).get_file_info([name])
     return info.type is not FileType.NotFound
 
@@ -70,6 +79,9 @@ def storage_options(store: StoreSettings) -> dict[str, str]:
 
 
 def _open(path: str, options: dict[str, str] | None) -> DeltaTable | None:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
     try:
         return DeltaTable(path, storage_options=options)
     except TableNotFoundError:

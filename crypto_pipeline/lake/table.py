@@ -19,6 +19,9 @@ from pyspark.sql.types import (
 
 Layer = Literal["raw", "bronze", "silver", "gold", "predictions"]
 
+# Whose Spark writes a table: our own, or that of a Databricks workspace.
+Engine = Literal["spark", "databricks"]
+
 # append: rows are only added. slice: live rows are added, a late or corrected one rewrites its
 # slice. overwrite: a small table about now, written whole.
 WriteMode = Literal["append", "slice", "overwrite"]

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from pyspark.errors import PySparkException
+
+from crypto_pipeline.lake.table import Engine
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -26,18 +31,25 @@ COMPILED = {
 }
 
 
-def tune(spark: SparkSession, *, rows: int) -> None:
-    """Set the session for so many rows."""
+def tune(spark: SparkSession, *, rows: int, engine: Engine = "spark") -> None:
+    """Set the session for so many rows. Databricks plans by itself, and serverless refuses."""
+    if engine == "databricks":
+        return
     for name, value in (COMPILED if rows > COMPILED_ROWS else INTERPRETED).items():
         spark.conf.set(name, value)
 
 
-def kept(frame: DataFrame, *, rows: int) -> DataFrame:
+def kept(frame: DataFrame, *, rows: int, engine: Engine = "spark") -> DataFrame:
     """The frame, computed once: Spark's cache, or for a minute's rows its values in the plan.
 
     Through Connect every query on a cached frame is analysed from its sources on; values cut that
-    short.
+    short. Databricks' Spark is older than what they need, and serverless has no cache: there the
+    frame is computed anew each time, from a range that is pinned.
     """
+    if engine == "databricks":
+        with suppress(PySparkException):
+            return frame.cache()
+        return frame
     if rows > COMPILED_ROWS:
         return frame.cache()
     values = frame.toArrow()
@@ -46,8 +58,12 @@ def kept(frame: DataFrame, *, rows: int) -> DataFrame:
     return frame.sparkSession.createDataFrame(values)
 
 
-def release(frames: Iterable[DataFrame], *, rows: int) -> None:
+def release(frames: Iterable[DataFrame], *, rows: int, engine: Engine = "spark") -> None:
     """Give back what `kept` has cached for so many rows; values in a plan hold nothing."""
-    if rows > COMPILED_ROWS:
+    if engine == "databricks":
+        with suppress(PySparkException):
+            for frame in frames:
+                frame.unpersist()
+    elif rows > COMPILED_ROWS:
         for frame in frames:
             frame.unpersist()

@@ -16,6 +16,7 @@ from pyarrow import fs
 
 from crypto_pipeline import formats
 from crypto_pipeline.lake import log
+from crypto_pipeline.lake.location import ENGINE_PROPERTY
 from crypto_pipeline.lake.log import CommitRecord
 from crypto_pipeline.lake.opening import open_delta
 from crypto_pipeline.lake.table import Table
@@ -83,6 +84,11 @@ class TableFiles:
         for partition in self.partitions:
             counts[partition.date] += partition.files
         return dict(counts)
+
+    @property
+    def engine(self) -> str:
+        """Whose Spark writes the table; tables of before the property was there are ours."""
+        return self.properties.get(ENGINE_PROPERTY, "spark")
 
     @property
     def vacuumed_on(self) -> date | None:

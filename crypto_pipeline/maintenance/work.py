@@ -59,11 +59,13 @@ class Work:
 def due(tables: Sequence[TableFiles], *, now: datetime, limits: Limits) -> tuple[Work, ...]:
     """All that is due, the most urgent first: a lost range is worse than many files."""
     read = batches_read(tables)
+    # One engine writes a table, and that goes for its upkeep too.
+    ours = [files for files in tables if files.engine == "spark"]
     return (
-        *(w for files in tables for w in recommits(files, now=now)),
-        *(w for files in tables for w in compactions(files, today=now.date(), limits=limits)),
-        *(w for f in tables for w in removals(f, today=now.date(), limits=limits, read=read)),
-        *(w for files in tables for w in vacuums(files, today=now.date(), limits=limits)),
+        *(w for files in ours for w in recommits(files, now=now)),
+        *(w for files in ours for w in compactions(files, today=now.date(), limits=limits)),
+        *(w for f in ours for w in removals(f, today=now.date(), limits=limits, read=read)),
+        *(w for files in ours for w in vacuums(files, today=now.date(), limits=limits)),
     )
 
 

@@ -38,7 +38,11 @@ def after(number: int) -> tuple[Migration, ...]:
 
 
 def migrate_table(lake: Lake, table: Table, *, found: int) -> None:
-    """Step by step; the mark comes after its step, so one that was killed is done again."""
+    """Step by step; the mark comes after its step, so one that was killed is done again.
+
+    Raises ForeignEngineError for a table that another engine writes.
+    """
+    lake.refuse_foreign(table)
     for step in after(found):
         lake.refuse_if_overtaken()
         if step.table is not None:

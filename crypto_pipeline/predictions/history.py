@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from crypto_pipeline.predictions.walk_jobs import (
 )
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row
+    from pyspark.sql import DataFrame
 
 FIT_TYPES = f"horizon int, first long, last long, {WEIGHT_TYPES}"
 
@@ -38,8 +39,11 @@ def origins(volatility: DataFrame) -> DataFrame:
     )
 
 
-def fit_history(volatility: DataFrame) -> tuple[Fit, ...]:
-    """Every model of the cycle at every horizon that has rows enough, in one Spark job."""
+def fit_history(volatility: DataFrame, *, on_driver: bool = False) -> tuple[Fit, ...]:
+    """Every model of the cycle at every horizon that has rows enough, in one Spark job.
+
+    With `on_driver` the rows are fitted in this process, for workers without our package.
+    """
     rows = origins(volatility)
     count = rows.where(F.col("ewma").isNotNull()).count()
     if count < recipe.FEWEST_ROWS:
@@ -48,8 +52,10 @@ def fit_history(volatility: DataFrame) -> tuple[Fit, ...]:
         # Whole symbols, by their names: labels are of the same symbol's later rows.
         place = F.pmod(F.xxhash64(*KEY), F.lit(1_000_000))
         rows = rows.where(place < F.lit(POOL_ROWS * 1_000_000 // count))
+    if on_driver:
+        return tuple(_fit(row) for row in fits(rows.toPandas()).to_dict("records"))
     found = rows.withColumn("pool", F.lit(0)).groupBy("pool").applyInPandas(fits, FIT_TYPES)
-    return tuple(_fit(row) for row in found.collect())
+    return tuple(_fit(row.asDict()) for row in found.collect())
 
 
 def fits(rows: pd.DataFrame) -> pd.DataFrame:
@@ -84,7 +90,7 @@ def labelled(rows: pd.DataFrame, *, horizon: int) -> pd.DataFrame:
     return found[np.isfinite(found[label(horizon)])]
 
 
-def _fit(row: Row) -> Fit:
+def _fit(row: Mapping[Any, Any]) -> Fit:
     weights = weights_of(row)
     return Fit(
         model=weights.model,

@@ -52,8 +52,11 @@ def train(lake: Lake, *, market_now: datetime, force: bool = False) -> Training:
     state = log.open_table(lake.path(VOLATILITY))
     if state is None:
         return Training(fits=(), model_version=None, reason="gold/volatility is not there yet")
-    tune(lake.spark, rows=log.row_count(lake.path(VOLATILITY)))
-    fits = fit_history(lake.read(VOLATILITY, since=market_now - HISTORY, until=market_now))
+    is_elsewhere = lake.engine == "databricks"
+    if not is_elsewhere:
+        tune(lake.spark, rows=log.row_count(lake.path(VOLATILITY)))
+    history = lake.read(VOLATILITY, since=market_now - HISTORY, until=market_now)
+    fits = fit_history(history, on_driver=is_elsewhere)
     if not fits:
         return Training(fits=(), model_version=None, reason="too few complete minutes to fit on")
     return _keep(lake, fits, last=last, input_version=state.version, market_now=market_now)

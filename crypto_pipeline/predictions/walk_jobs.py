@@ -6,8 +6,8 @@ then each symbol on its own. What a Python worker gets is one symbol, or a bound
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from crypto_pipeline.predictions.schema import HORIZONS
 from crypto_pipeline.predictions.walk import Fold, Pool
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row
+    from pyspark.sql import DataFrame
 
 KEY = ("source", "symbol")
 KEY_TYPES = "source string, symbol string"
@@ -72,11 +72,11 @@ def fit_pools(rows: DataFrame, *, horizon: int, folds: Sequence[Fold]) -> Pool:
     )
     pool: dict[int, dict[str, recipe.Weights]] = {}
     for row in found:
-        pool.setdefault(row["fold"], {})[row["model"]] = weights_of(row)
+        pool.setdefault(row["fold"], {})[row["model"]] = weights_of(row.asDict())
     return pool
 
 
-def weights_of(row: Row) -> recipe.Weights:
+def weights_of(row: Mapping[Any, Any]) -> recipe.Weights:
     """The weights of a row with their columns."""
     return recipe.Weights(
         row["model"], tuple(row["values"]), row["band"], row["rows"], row["spread"]

@@ -52,13 +52,15 @@ def rebuild(
 
     The ledger of gaps and the forecasts stay: they say what was known at their time.
     """
+    wanted = tables_below(layer)
+    for _, table in wanted:
+        lake.refuse_foreign(table)
     # The session is as the last stage left it, tuned to a minute's rows.
     tune(lake.spark, rows=log.row_count(lake.path(RAW.primary)))
     pins = pin(lake, start=None, end=None)
     name = rebuild_id(pins, layer)
     root = f"{lake.root.rstrip('/')}/{SIDE}/{name}"
     side = Lake(spark=lake.spark, root=root, market=lake.market)
-    wanted = tables_below(layer)
     made: list[str] = []
     for stage, table in wanted:
         if pins.batch(stage):

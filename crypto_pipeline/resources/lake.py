@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -14,10 +15,15 @@ from crypto_pipeline.holding.release import held_now
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.pipeline import Pipeline, open_pipeline
 from crypto_pipeline.predictions.live import Scoring
+from crypto_pipeline.predictions.schema import MODELS, SCORES
 from crypto_pipeline.predictions.training import Training
 from crypto_pipeline.publication import Publication
+from crypto_pipeline.settings import Settings
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stage_run import StageRun
+
+if TYPE_CHECKING:
+    from crypto_pipeline.resources.databricks import DatabricksRunner
 
 BOOKS_CHECK = "books_balance"
 LOST_CHECK = "no_record_lost"
@@ -27,6 +33,7 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Opens the Spark session on first use and keeps it for the run; settings come at run time."""
 
     _open: Pipeline | None = PrivateAttr(default=None)
+    _loaded: Settings | None = PrivateAttr(default=None)
     _run_id: str | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -35,33 +42,56 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def _pipeline(self) -> Pipeline:
         if self._open is None:
-            self._open = open_pipeline(settings_module.load())
+            self._open = open_pipeline(self._settings)
         return self._open
+
+    @property
+    def _settings(self) -> Settings:
+        if self._loaded is None:
+            self._loaded = settings_module.load()
+        return self._loaded
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         if self._open is not None:
             self._open.close()
-            self._open = None
+        self._open = self._loaded = None
 
     def materialize(
         self, stage: Stage
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Run one range of the stage; one result a table, the books as a check on the primary."""
         try:
-            run = self._pipeline.run(stage)
+            run, where = self._run(stage)
         except BooksError as error:
             yield _books(stage, passed=False, note=str(error))
             raise
-        yield from stage_results(stage, run)
+        yield from stage_results(stage, run, where=where)
+
+    def _run(self, stage: Stage) -> tuple[StageRun, str | None]:
+        """The stage's run by the engine of its layer; in Databricks with its link."""
+        if not self._settings.databricks.runs(stage.primary.layer):
+            return self._pipeline.run(stage), None
+        run, link = self._databricks().run(stage)
+        return self._pipeline.note(run), link
+
+    def _databricks(self) -> DatabricksRunner:
+        # A second of every run's launch, which most lakes have no use for.
+        from crypto_pipeline.resources.databricks import DatabricksRunner
+
+        return DatabricksRunner(settings=self._settings)
 
     def held(self) -> dict[str, int]:
         """The sources that gold takes nothing of, each with the batch of silver it stopped at."""
         return held_now(self._pipeline.lake)
 
     def train(self) -> Training:
+        if self._settings.databricks.runs(MODELS.layer):
+            return self._pipeline.registered(self._databricks().train())
         return self._pipeline.train()
 
     def score(self) -> Scoring:
+        if self._settings.databricks.runs(SCORES.layer):
+            return self._databricks().score()
         return self._pipeline.score()
 
     def publish_summary(self) -> Publication:
@@ -79,17 +109,17 @@ def asset_key(table: Table) -> dg.AssetKey:
 
 
 def stage_results(
-    stage: Stage, run: StageRun
+    stage: Stage, run: StageRun, *, where: str | None = None
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """What a run of a stage gives Dagster: its tables, and the checks on its primary."""
     for table in stage.outputs:
-        yield dg.MaterializeResult(asset_key=asset_key(table), metadata=describe(run, table))
+        yield dg.MaterializeResult(asset_key=asset_key(table), metadata=describe(run, table, where))
     yield _books(stage, passed=run.balances, note=str(dict(run.outcomes)))
     if stage.topics:
         yield nothing_lost(stage, run)
 
 
-def describe(run: StageRun, table: Table) -> dict[str, dg.MetadataValue]:
+def describe(run: StageRun, table: Table, where: str | None = None) -> dict[str, dg.MetadataValue]:
     """What a materialisation shows: rows, range, version, seconds and where they went."""
     metadata: dict[str, dg.MetadataValue] = {
         "dagster/row_count": dg.MetadataValue.int(run.rows_out.get(table.key, 0)),
@@ -103,6 +133,8 @@ def describe(run: StageRun, table: Table) -> dict[str, dg.MetadataValue]:
         "range": dg.MetadataValue.json(dict(run.ranges)),
         "held_sources": dg.MetadataValue.json(run.ranges.get("pinned", {}).get("held", {})),
     }
+    if where is not None:
+        metadata["databricks_run"] = dg.MetadataValue.url(where)
     if table.key in run.versions:
         metadata["table_version"] = dg.MetadataValue.int(run.versions[table.key])
     if run.newest_fact_at is not None:

@@ -112,7 +112,12 @@ FRESH = [
     ("crypto_pipeline.stages", ("dagster", "kafka", "httpx", "streamlit")),
     ("crypto_pipeline.source.poll", ("pyspark", "dagster", "kafka")),
     ("crypto_pipeline.stream.tail", ("pyspark", "dagster", "httpx")),
-    ("crypto_pipeline.definitions", ("streamlit", "supervisor", "prometheus_client")),
+    ("crypto_pipeline.definitions", ("streamlit", "supervisor", "prometheus_client", "databricks")),
+    # What the wheel of a Databricks runtime does without.
+    (
+        "crypto_pipeline.databricks.notebook",
+        ("dagster", "deltalake", "httpx", "rich", "databricks"),
+    ),
     ("crypto_pipeline.observed.ingestion", ("pyspark", "dagster", "starlette", "streamlit")),
     ("crypto_pipeline.observed.serving", ("pyspark", "dagster", "kafka", "httpx")),
     ("crypto_pipeline.observed.declared", ("prometheus_client", "kafka", "httpx")),

@@ -14,11 +14,12 @@ import httpx
 import pytest
 from rich.console import Console
 
+from crypto_pipeline import databricks_settings
+from crypto_pipeline.databricks.wheel import WHEEL
+from crypto_pipeline.databricks_settings import DatabricksSettings
 from crypto_pipeline.doctor import command, databricks, kafka, machine, market, spark
-from crypto_pipeline.doctor.databricks import Workspace
 from crypto_pipeline.doctor.finding import Finding, fine, idle, wrong
 from crypto_pipeline.errors import BrokerAwayError, SparkAwayError
-from crypto_pipeline.setting_values import Secret
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.canaries import BESIDE, CANARIES, MARK
 from crypto_pipeline_tests.conftest import free_port
@@ -325,18 +326,24 @@ def workspace(**answers: int) -> httpx.MockTransport:
     return httpx.MockTransport(answer)
 
 
-WHOLE = Workspace(
-    host=HOST,
-    token=Secret("dapi-canary"),
-    volume="/Volumes/main/market/pipeline",
-    cluster_id="0123-456789-abcdefgh",
-)
+def told_of(**values: str) -> DatabricksSettings:
+    return databricks_settings.databricks(values)
+
+
+WAY = {"DATABRICKS_HOST": HOST, "DATABRICKS_TOKEN": "dapi-canary"}
+VOLUME = "/Volumes/main/market/pipeline"
+RUNNING = {
+    "RUNNER": "databricks",
+    "LAKE_ROOT": "s3a://market-data/lake",
+    "DATABRICKS_VOLUME": VOLUME,
+}
+WHOLE = told_of(**WAY, **RUNNING, DATABRICKS_CLUSTER_ID="0123-456789-abcdefgh")
 
 
 def test_a_workspace_that_is_well() -> None:
     found = list(databricks.look(WHOLE, transport=workspace()))
     assert [finding.verdict for finding in found] == ["ok"] * 5
-    assert [f.verdict for f in databricks.look(Workspace(host=None, token=None))] == ["idle"]
+    assert [f.verdict for f in databricks.look(told_of())] == ["idle"]
 
 
 @pytest.mark.parametrize(
@@ -345,9 +352,9 @@ def test_a_workspace_that_is_well() -> None:
         ({"Me": 401}, "Make a new one in the workspace's settings"),
         ({"Me": 404}, "the workspace's own address, not the account console's"),
         ({"list": 403}, "grant its user: see and run jobs"),
-        ({"warehouses": 403}, "grant its user: use SQL warehouses"),
         ({"pipeline": 404}, "Make it, or correct its name; needed: READ VOLUME"),
-        ({"pipeline": 403}, "READ VOLUME and WRITE VOLUME on /Volumes/main/market/pipeline"),
+        ({"pipeline": 403}, f"READ VOLUME and WRITE VOLUME on {VOLUME}"),
+        ({WHEEL: 404}, f"Make it, or correct its name; needed: {WHEEL} in that volume"),
         ({"get": 403}, "attach to the cluster 0123-456789-abcdefgh"),
     ],
 )
@@ -358,18 +365,28 @@ def test_a_workspace_that_refuses(answers: dict[str, int], words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("values", "words"),
     [
-        (Workspace(host=None, token=Secret("dapi-canary")), "DATABRICKS_HOST is not set"),
-        (Workspace(host=HOST, token=None), "DATABRICKS_TOKEN is not set"),
-        (
-            Workspace(host="http://dbc-1.example", token=Secret("dapi-canary")),
-            "the token would travel unencrypted",
-        ),
+        ({"DATABRICKS_TOKEN": "dapi-canary"}, "DATABRICKS_HOST is not set"),
+        ({"DATABRICKS_HOST": HOST}, "DATABRICKS_TOKEN is not set"),
+        ({**WAY, "DATABRICKS_HOST": "http://dbc-1.example"}, "the token would travel unencrypted"),
     ],
 )
-def test_half_a_workspace(settings: Workspace, words: str) -> None:
-    assert words in the_wrong(databricks.look(settings))
+def test_half_a_workspace(values: dict[str, str], words: str) -> None:
+    assert words in the_wrong(databricks.look(told_of(**values)))
+
+
+def test_a_runner_without_a_token_takes_the_chain_of_the_workspaces_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = tmp_path / "databrickscfg"
+    profile.write_text("[DEFAULT]\n")
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(profile))
+    lost = the_wrong(databricks.look(told_of(**RUNNING), transport=workspace()))
+    assert "Set DATABRICKS_HOST and DATABRICKS_TOKEN, or a service principal" in lost
+    profile.write_text(f"[DEFAULT]\nhost = {HOST}\ntoken = dapi-canary\n")
+    found = list(databricks.look(told_of(**RUNNING), transport=workspace()))
+    assert [finding.verdict for finding in found] == ["ok"] * 4
 
 
 def test_a_workspace_that_is_away() -> None:

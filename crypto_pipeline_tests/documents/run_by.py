@@ -52,6 +52,10 @@ RUN = {
     "crypto-pipeline status": f"{LAKE}::test_status_shows_each_layer",
     "crypto-pipeline trace": f"{LAKE}::test_trace_ends_at_the_venues_bytes",
     "crypto-pipeline train": CHAMPION,
+    "python3 -m pip wheel": "databricks/test_wheel.py::test_the_wheel_is_built_as_the_page_says",
+    "rm -rf deploy/databricks/build": (
+        "databricks/test_wheel.py::test_the_wheel_is_built_as_the_page_says"
+    ),
     "sh deploy/docker/build.sh": (
         "images/test_compose.py::test_a_base_without_a_digest_is_refused_in_a_sentence"
     ),
@@ -89,6 +93,13 @@ HELD = {
         test=f"{NAMES}::test_what_an_aws_line_names_is_in_the_template",
     ),
     "kubectl": Held(why=CLUSTER, test=f"{NAMES}::test_what_a_kubectl_line_names_is_in_the_chart"),
+    "cd": Held(
+        why="it is for the lines after it", test=f"{NAMES}::test_a_folder_that_is_entered_is_there"
+    ),
+    "databricks": Held(
+        why="no workspace, and no CLI of it, here",
+        test=f"{NAMES}::test_what_a_databricks_line_names_is_in_the_bundle",
+    ),
     "helm repo add strimzi": Held(
         why="another's repository: no network", test=f"{NAMES}::test_a_helm_lines_files_are_there"
     ),

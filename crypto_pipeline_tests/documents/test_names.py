@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from crypto_pipeline.databricks.wheel import WHEEL
+from crypto_pipeline.databricks_settings import VOLUME_FORM
 from crypto_pipeline_tests.conftest import ROOT
 from crypto_pipeline_tests.documents import run_by, shell
 from crypto_pipeline_tests.helm.rendering import golden
@@ -20,6 +22,7 @@ from crypto_pipeline_tests.store.stack import TEMPLATE
 from crypto_pipeline_tests.store.test_stack import Tagged
 
 COMMANDS = sorted({c.text for c in [*shell.commands(), *shell.mentioned()]})
+DATABRICKS = ROOT / "deploy" / "databricks"
 CLUSTER_OF_STRIMZI = "crypto-cluster"
 # Kinds that are Kubernetes' or an operator's own and are asked for without a name.
 KINDS = {"pods", "kafka", "kafkatopic", "kafkauser", "kafkanodepool", "crd", "pvc"}
@@ -96,6 +99,32 @@ def test_what_a_docker_line_names_is_there(text: str) -> None:
             assert asked == words[5:]
 
 
+@pytest.mark.parametrize("text", of("cd"))
+def test_a_folder_that_is_entered_is_there(text: str) -> None:
+    assert (ROOT / shlex.split(text)[1]).is_dir()
+
+
+@pytest.mark.parametrize("text", of("databricks"))
+def test_what_a_databricks_line_names_is_in_the_bundle(text: str) -> None:
+    """Wheel, volume, target, variables and job; the CLI's own words are not tried."""
+    words = shlex.split(text)
+    if words[1:3] == ["fs", "cp"]:
+        wheel, volume = words[3:]
+        assert wheel.rpartition("/")[2] == WHEEL
+        assert VOLUME_FORM.fullmatch(volume.removeprefix("dbfs:").rstrip("/"))
+        return
+    assert words[1] == "bundle"
+    bundle = yaml.safe_load((DATABRICKS / "databricks.yml").read_text())
+    for option, value in pairwise(words):
+        if option == "-t":
+            assert value in bundle["targets"]
+        if option == "--var":
+            assert value.partition("=")[0] in bundle["variables"]
+    if words[2] == "run":
+        files = [yaml.safe_load(f.read_text()) for f in DATABRICKS.glob(*bundle["include"])]
+        assert words[3] in {name for file in files for name in file["resources"]["jobs"]}
+
+
 @pytest.mark.parametrize("text", of("helm"))
 def test_a_helm_lines_files_are_there(text: str) -> None:
     """A file that the reader writes is named `my-…`."""
@@ -136,6 +165,8 @@ def test_a_value_that_is_not_the_charts_is_found() -> None:
 def test_what_is_not_run_is_another_program_than_ours() -> None:
     for begin, held in run_by.HELD.items():
         assert re.match(
-            r"aws cloudformation|docker|kubectl|helm (repo add|install|uninstall) strimzi", begin
+            r"aws cloudformation|cd|databricks|docker|kubectl"
+            r"|helm (repo add|install|uninstall) strimzi",
+            begin,
         ), begin
         assert held.why

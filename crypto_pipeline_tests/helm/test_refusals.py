@@ -57,6 +57,7 @@ def test_the_schema_names_what_is_misspelt_or_out_of_range(wrong: str, where: st
             "kafka.strimzi.external.type is tlsroute",
         ),
         ("databricks", ["databricks.existingSecret="], "databricks.enabled is true: set"),
+        ("databricks", ["databricks.volume="], "and databricks.volume"),
         ("databricks", ["lake.root=/lake"], "which Databricks cannot read"),
         (
             "external-kafka",

@@ -97,8 +97,6 @@ FORTHCOMING = {
     ),
     "AWS_REGION",
     "AWS_ENDPOINT_URL",
-    "RUNNER",
-    "DATABRICKS_HOST",
 }
 
 

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from crypto_pipeline.errors import ForeignMarketError
-from crypto_pipeline.lake.location import ENGINE, ENGINE_PROPERTY, MARKET_PROPERTY, Lake
+from crypto_pipeline.errors import ForeignEngineError, ForeignMarketError
+from crypto_pipeline.lake.location import ENGINE_PROPERTY, MARKET_PROPERTY, Lake
 from crypto_pipeline.raw.schema import RECORDS
 
 
-def made(folder: Path, *, market: str, engine: str = ENGINE) -> Lake:
+def made(folder: Path, *, market: str, engine: str = "spark") -> Lake:
     """A lake of live data over a table of others; nothing here reaches a Spark session."""
     DeltaTable.create(
         str(folder / RECORDS.key),
@@ -32,5 +32,5 @@ def test_another_markets_table_is_refused_with_the_remedy(tmp_path: Path) -> Non
 
 
 def test_another_engines_table_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ForeignMarketError, match=r"is written by databricks\. One engine"):
+    with pytest.raises(ForeignEngineError, match=r"is written by databricks, this is spark\. One"):
         made(tmp_path, market="live", engine="databricks").ensure(RECORDS)

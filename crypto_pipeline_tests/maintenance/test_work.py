@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from crypto_pipeline.bronze.schema import TICKS as BRONZE_TICKS
 from crypto_pipeline.gold.schema import CANDLES_1M, MARKET_SUMMARY
+from crypto_pipeline.lake.location import ENGINE_PROPERTY
 from crypto_pipeline.lake.log import CommitRecord
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.maintenance.bite import Bite
@@ -66,6 +68,18 @@ def kinds(*tables: TableFiles, days: Mapping[str, int] | None = None) -> list[tu
 def test_nothing_is_due_of_a_lake_in_order() -> None:
     parts = (partition(TODAY - DAY, 4), partition(TODAY, 29))
     assert kinds(table(CANDLES_1M, *parts), table(MARKET_SUMMARY, partition(None, 1))) == []
+
+
+def test_what_another_engine_writes_is_left_to_it_and_still_counts_as_read() -> None:
+    old = partition(TODAY - 40 * DAY, 9)
+    theirs = table(CANDLES_1M, old, vacuumed=None, committed_at=NOW - 3 * DAY, log_age=9 * DAY)
+    assert kinds(theirs, days={"gold": 30}) != []
+    moved = replace(theirs, properties={**theirs.properties, ENGINE_PROPERTY: "databricks"})
+    assert kinds(moved, days={"gold": 30}) == []
+    raw = table(RECORDS, old)
+    reader = table(BRONZE_TICKS)
+    reader = replace(reader, properties={**reader.properties, ENGINE_PROPERTY: "databricks"})
+    assert ("retain", f"date IN ('{old.date}')") in kinds(raw, reader, days={"raw": 30})
 
 
 def test_a_past_date_is_compacted_above_four_files_and_today_from_thirty() -> None:

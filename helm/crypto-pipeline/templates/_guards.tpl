@@ -47,8 +47,8 @@
 {{- if and (not $v.postgres.bundled) $v.networkPolicy.enabled (not $v.postgres.cidrs) -}}
 {{- fail "postgres.cidrs is empty and networkPolicy.enabled is true, so Dagster could not reach its database. Give its ranges, or turn the policies off." -}}
 {{- end -}}
-{{- if and $v.databricks.enabled (not (and $v.databricks.host $v.databricks.existingSecret)) -}}
-{{- fail "databricks.enabled is true: set databricks.host and databricks.existingSecret (a Secret with the key token)." -}}
+{{- if and $v.databricks.enabled (not (and $v.databricks.host $v.databricks.existingSecret $v.databricks.volume)) -}}
+{{- fail "databricks.enabled is true: set databricks.host, databricks.existingSecret (a Secret with the key token) and databricks.volume (/Volumes/catalog/schema/volume)." -}}
 {{- end -}}
 {{- if and $v.databricks.enabled (include "crypto-pipeline.isFolderLake" .) -}}
 {{- fail "databricks.enabled is true, but lake.root is a folder, which Databricks cannot read. Set lake.root to s3a://bucket/prefix." -}}
