@@ -39,7 +39,7 @@ class Rows:
     def mode(self, _: str) -> Self:
         return self
 
-    def option(self, _: str, __: object) -> Self:
+    def options(self, **_: str) -> Self:
         return self
 
     def save(self, path: str) -> None:
