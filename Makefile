@@ -28,7 +28,7 @@ check: setup-tests ## Format, lint, types, and the tests that need no server
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy
-	@$(PYTHON) -m pytest -q -m "$(PLAIN)"
+	@$(PYTHON) -m pytest -q -n 2 -m "$(PLAIN)"
 
 test: setup-tests ## Run every test that this machine can run, and list what was left out and why
 	-@$(PYTHON) -m crypto_pipeline.embedded.fetch_jars
