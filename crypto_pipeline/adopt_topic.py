@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from uuid import uuid4
 
 from rich.console import Console
 
 from crypto_pipeline.lake import log
-from crypto_pipeline.lake.commit import Write, commit
+from crypto_pipeline.lake.append import append
 from crypto_pipeline.lake.location import Lake
-from crypto_pipeline.lake.log import CommitRecord
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import RAW
 from crypto_pipeline.stream.ranges import TopicEnds
 from crypto_pipeline.topic_range import adopted_ranges, change
-from crypto_pipeline.version import VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,25 +35,21 @@ def adopt(lake: Lake, ends: TopicEnds) -> Adoption | None:
     Raises SupersededError when a run of raw commits at the same time.
     """
     table = RAW.primary
-    path = lake.path(table)
-    last = log.last_commit(path)
+    last = log.last_commit(lake.path(table))
     reason = change(last, ends)
     if last is None or reason is None:
         return None
     ranges = adopted_ranges(last, ends)
-    record = CommitRecord(
+    record = append(
+        lake,
+        table,
+        [],
         stage=RAW.name,
-        batch=last.batch + 1,
-        write_id=str(uuid4()),
+        last=last,
         ranges=ranges,
         counts={"in": 0},
         outputs={table.key: [0, None, None]},
-        code_version=VERSION,
-        lease_epoch=lake.lease_epoch,
     )
-    lake.refuse_if_overtaken()
-    rows = lake.spark.createDataFrame([], table.schema)
-    commit(Write(path=path, rows=rows, row_count=0), record)
     return Adoption(reason=reason, epoch=ranges["kafka"]["epoch"], batch=record.batch)
 
 

@@ -81,7 +81,7 @@ class Pipeline:
     def train(self) -> Training:
         now = self.market_now()
         if now is None:
-            return Training(fits=(), model_version=None, reason="no new minute in this cycle")
+            return Training(reason="no new minute in this cycle")
         return self.registered(train(self.lake, market_now=now))
 
     def registered(self, done: Training) -> Training:
@@ -90,7 +90,7 @@ class Pipeline:
             self._register(done)
         except RegistryError as error:
             # The lake has the fit, and serves from there.
-            return Training(fits=(), model_version=None, reason=f"fitted, not registered: {error}")
+            return Training(reason=f"fitted, not registered: {error}")
         return done
 
     def fit(self, *, market_now: datetime, force: bool = False) -> Training:

@@ -106,11 +106,8 @@ def copy(source: Path, target: Path) -> str:
 
 
 def sum_of(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _compared(name: str, total: str, target: Path) -> str:

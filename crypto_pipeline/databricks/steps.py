@@ -64,7 +64,7 @@ def run_step(runner: StageRunner, name: str) -> StageRun | Training | Scoring:
     if name == SCORING:
         return Scoring(0, [], NO_MINUTE) if now is None else score(runner.lake, market_now=now)
     if now is None:
-        return Training(fits=(), model_version=None, reason=NO_MINUTE)
+        return Training(reason=NO_MINUTE)
     return train(runner.lake, market_now=now)
 
 

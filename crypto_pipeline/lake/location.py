@@ -77,8 +77,7 @@ class Lake:
         Raises ForeignMarketError, ForeignEngineError, FormatError, or SchemaDriftError with the
         kind of drift.
         """
-        self.register(table)
-        state = log.open_table(self.path(table))
+        state = self.register(table)
         if state is None:
             self._create(table)
             return
@@ -98,20 +97,22 @@ class Lake:
             columns = ", ".join(f.definition for f in new)
             self.spark.sql(f"ALTER TABLE {relation(self.path(table))} ADD COLUMNS ({columns})")
 
-    def register(self, table: Table) -> None:
+    def register(self, table: Table) -> TableState | None:
         """Give a table whose files are there its name in the catalog, when it has none yet.
 
-        Nothing is written into the table's log.
+        Nothing is written into the table's log. Returns what the table is; None when there is none.
         """
-        if self.catalog is None or log.open_table(self.path(table)) is not None:
-            return
+        state = log.open_table(self.path(table))
+        if self.catalog is None or state is not None:
+            return state
         self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.catalog}.{table.layer}")
         if log.open_table(self.place(table)) is None:
-            return
+            return None
         self.spark.sql(
             f"CREATE TABLE IF NOT EXISTS {self.path(table)} USING DELTA "
             f"LOCATION '{self.place(table)}'"
         )
+        return log.open_table(self.path(table))
 
     def _create(self, table: Table) -> None:
         """An object store may make the table and lose the answer; the client's second request

@@ -6,7 +6,6 @@ gate is asked once an hour, from the means that are kept of each origin.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,15 +18,13 @@ from crypto_pipeline.contract.report import HorizonReport
 from crypto_pipeline.errors import LakeError
 from crypto_pipeline.gold.schema import VOLATILITY
 from crypto_pipeline.lake import log
-from crypto_pipeline.lake.commit import Write, commit
+from crypto_pipeline.lake.append import append
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.log import CommitRecord
-from crypto_pipeline.lake.table import Table
 from crypto_pipeline.predictions import board, gate, realised
 from crypto_pipeline.predictions.gate import Verdict
 from crypto_pipeline.predictions.inputs import ORIGIN_STEP
 from crypto_pipeline.predictions.schema import FORECASTS, GATES, HORIZONS, MODELS, SCORES
-from crypto_pipeline.version import VERSION
 
 STEP = timedelta(minutes=ORIGIN_STEP)
 # Candles of a minute come with more than one poll: an outcome is final a minute later.
@@ -57,7 +54,7 @@ def score(lake: Lake, *, market_now: datetime) -> Scoring:
     last = log.last_commit(lake.path(SCORES))
     span = next_span(last, market_now)
     if span is None:
-        return Scoring(0, newest_reports(lake), "no outcome since the last scoring")
+        return Scoring(0, reports_of(last), "no outcome since the last scoring")
     if log.open_table(lake.path(FORECASTS)) is None:
         return Scoring(0, [], "no forecast was made yet")
     for table in (SCORES, GATES, MODELS):
@@ -72,8 +69,11 @@ def score(lake: Lake, *, market_now: datetime) -> Scoring:
 
 def newest_reports(lake: Lake) -> list[HorizonReport]:
     """The reports of the last scoring, read from the table's log alone."""
-    last = log.last_commit(lake.path(SCORES))
-    reports: list[HorizonReport] = [] if last is None else last.ranges["horizons"]
+    return reports_of(log.last_commit(lake.path(SCORES)))
+
+
+def reports_of(scoring: CommitRecord | None) -> list[HorizonReport]:
+    reports: list[HorizonReport] = [] if scoring is None else scoring.ranges["horizons"]
     return reports
 
 
@@ -176,7 +176,7 @@ def _decided(
         "verdicts": said,
         "pinned": pinned,
     }
-    _commit(lake, GATES, "gate", rows, last=last, ranges=ranges)
+    append(lake, GATES, rows, stage="gate", last=last, ranges=ranges, counts={"rows": len(rows)})
 
 
 def _reports(
@@ -209,33 +209,7 @@ def _keep(
         for row in found.to_dict("records")
     ]
     ranges = {"scored_through": through.isoformat(), "horizons": reports}
-    _commit(lake, SCORES, "scores", rows, last=last, ranges=ranges)
-
-
-def _commit(
-    lake: Lake,
-    table: Table,
-    stage: str,
-    rows: Sequence[dict[Any, Any]],
-    *,
-    last: CommitRecord | None,
-    ranges: dict[str, Any],
-) -> None:
-    batch = 1 if last is None else last.batch + 1
-    names = table.columns
-    values = [tuple({**row, "batch": batch}[name] for name in names) for row in rows]
-    record = CommitRecord(
-        stage=stage,
-        batch=batch,
-        write_id=str(uuid.uuid4()),
-        ranges=ranges,
-        counts={"rows": len(rows)},
-        outputs={},
-        code_version=VERSION,
-        lease_epoch=lake.lease_epoch,
-    )
-    frame = lake.spark.createDataFrame(values, table.schema)
-    commit(Write(path=lake.path(table), rows=frame, row_count=len(rows)), record)
+    append(lake, SCORES, rows, stage="scores", last=last, ranges=ranges, counts={"rows": len(rows)})
 
 
 def _pandas(rows: Any) -> pd.DataFrame:

@@ -7,10 +7,10 @@ after every return, and nothing but SUCCESS counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 from dagster._core.errors import DagsterPipesExecutionError
@@ -41,11 +41,11 @@ from crypto_pipeline.stage_run import StageRun
 
 # A workspace that does not answer, or says that it is busy, is asked again for this long.
 PATIENCE_SECONDS = 300
-
-
 # The ways in which a workspace does not grant a request; the client raises the second and third
 # after its patience.
 UNGRANTED = (DatabricksError, RequestException, TimeoutError)
+
+Result = TypeVar("Result")
 
 
 class WatchedJobs(JobsExt):
@@ -115,27 +115,27 @@ class DatabricksRunner:
 
     def run(self, stage: Stage) -> tuple[StageRun, str]:
         """What the stage did there, and the run's link. Raises RunnerError, or BooksError."""
-        told, link = self._run(stage.name)
-        run = messages.run_of(told, stage.name)
-        if run is None:
-            raise _untold(stage.name, link)
-        return run, link
+        return self._told(stage.name, messages.run_of)
 
     def train(self) -> Training:
         """What the training there says of itself."""
-        told, link = self._run(TRAINING)
-        training = messages.training_of(told, TRAINING)
-        if training is None:
-            raise _untold(TRAINING, link)
-        return training
+        return self._told(TRAINING, messages.training_of)[0]
 
     def score(self) -> Scoring:
         """What the scoring there says of itself."""
-        told, link = self._run(SCORING)
-        scoring = messages.scoring_of(told, SCORING)
-        if scoring is None:
-            raise _untold(SCORING, link)
-        return scoring
+        return self._told(SCORING, messages.scoring_of)[0]
+
+    def _told(
+        self, step: str, read: Callable[[messages.Messages, str], Result | None]
+    ) -> tuple[Result, str]:
+        told, link = self._run(step)
+        result = read(told, step)
+        if result is None:
+            raise RunnerError(
+                f"The run of {step} ended well and told nothing of it. Check that the wheel in the "
+                f"volume is of this version. See {link}."
+            )
+        return result, link
 
     def _run(self, step: str) -> tuple[Sequence[Mapping[str, Any]], str]:
         workspace = self._workspace()
@@ -211,10 +211,3 @@ def _output(watched: WatchedJobs, run: jobs.Run) -> str | None:
     with suppress(*UNGRANTED):
         return watched.get_run_output(run.tasks[0].run_id).error
     return None
-
-
-def _untold(step: str, link: str) -> RunnerError:
-    return RunnerError(
-        f"The run of {step} ended well and told nothing of it. Check that the wheel in the volume "
-        f"is of this version. See {link}."
-    )

@@ -112,7 +112,7 @@ HELD = {
 }
 
 
-def test_of(command: str) -> str | None:
+def proof_of(command: str) -> str | None:
     """The test of a command, by the longest beginning that is known; None when there is none."""
     known = {**RUN, **{begin: held.test for begin, held in HELD.items()}}
     fits = [begin for begin in known if f"{command} ".startswith(f"{begin} ")]

@@ -98,7 +98,7 @@ def test_what_the_prose_calls_a_command_of_ours_is_one() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: f"{c.page}:{c.text}")
 def test_a_test_runs_it(command: shell.Command) -> None:
-    named = run_by.test_of(command.text)
+    named = run_by.proof_of(command.text)
     assert named is not None, "no test is named for it in documents/run_by.py"
 
 
