@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,11 +29,13 @@ from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import UNDECIDED, Settings
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stage_run import StageRun
-from crypto_pipeline.stages import STAGES, SUMMARY, VOLATILITY
+from crypto_pipeline.stages import STAGES, SUMMARY, TABLES, VOLATILITY
 from crypto_pipeline.state_format import refuse_other_state
 from crypto_pipeline.stream.ranges import read_ends
 from crypto_pipeline.topic_range import topic_ranges
 
+# As many as the laptop's Spark has cores.
+SETTLING = 2
 BY_NAME = {stage.name: stage for stage in STAGES}
 
 
@@ -145,6 +148,16 @@ class Pipeline:
             run_id=run_id,
             horizons=newest_reports(self.lake),
         )
+
+    def settle(self) -> None:
+        """Have Spark read the logs of what this cycle wrote, so that the next one need not wait.
+
+        Delta computes a table's state to find the last transaction of a writer, which more than
+        doubles a small commit, and keeps it while nobody else commits.
+        """
+        written = {table for table in TABLES for run in self.runs.values() if table.key in run.versions}
+        with ThreadPoolExecutor(max_workers=SETTLING) as pool:
+            list(pool.map(self.lake.load_state, written))
 
     def _behind(self, stage: Stage) -> int:
         """What waits for the stage now: records on its topics, else batches of the one before."""

@@ -14,9 +14,10 @@ from crypto_pipeline.books import check_books, count
 from crypto_pipeline.errors import LakeError
 from crypto_pipeline.holding.limits import DEFAULT_LIMITS, Limits
 from crypto_pipeline.holding.sources import note_held
+from crypto_pipeline.in_hand import in_hand
 from crypto_pipeline.lake.commit import SupersededError
 from crypto_pipeline.lake.location import Lake
-from crypto_pipeline.lake.tuning import release, tune
+from crypto_pipeline.lake.tuning import is_in_hand, release, tune
 from crypto_pipeline.plan import next_plan
 from crypto_pipeline.planned_input import KafkaOptions, note_sizes, read_plan
 from crypto_pipeline.stage import Stage
@@ -103,7 +104,10 @@ class StageRunner:
         result = stage.run(given)
         watch.lap("transform")
         try:
-            counts = count(stage, result)
+            if is_in_hand(rows=rows_in, engine=self.lake.engine):
+                result, counts = in_hand(self.lake.spark, stage, result)
+            else:
+                counts = count(stage, result)
             watch.lap("count")
             check_books(stage, rows_in, counts, result)
             if stage.topics:

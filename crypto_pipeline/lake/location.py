@@ -19,11 +19,13 @@ from crypto_pipeline.errors import (
     SchemaDriftError,
 )
 from crypto_pipeline.lake import log
+from crypto_pipeline.lake.few_rows import few_rows, of_batches, of_span
 from crypto_pipeline.lake.lease import FOLDER, file_name
 from crypto_pipeline.lake.log import TableState
 from crypto_pipeline.lake.opening import exists
 from crypto_pipeline.lake.spark_log import load, relation
 from crypto_pipeline.lake.table import Engine, Table
+from crypto_pipeline.lake.values import as_frame
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -148,7 +150,7 @@ class Lake:
         self, table: Table, *, since: datetime | None = None, until: datetime | None = None
     ) -> DataFrame:
         """The table's rows whose fact lies in [since, until]; date and file statistics prune."""
-        frame = load(self.spark, self.path(table))
+        frame = self._rows(table, of_span(table, since=since, until=until))
         if since is not None:
             if "date" in table.partition_by:
                 frame = frame.where(F.col("date") >= F.lit(since.date()))
@@ -161,8 +163,20 @@ class Lake:
 
     def increment(self, table: Table, *, after: int, to: int) -> DataFrame:
         """The rows of the batches in (after, to]; holds through OPTIMIZE and VACUUM."""
-        frame = load(self.spark, self.path(table))
+        frame = self._rows(table, of_batches(after=after, to=to))
         return frame.where((F.col("batch") > F.lit(after)) & (F.col("batch") <= F.lit(to)))
+
+    def load_state(self, table: Table) -> None:
+        """Have the session's server compute the table's state, which its next commit needs."""
+        self.spark.sql(f"DESCRIBE DETAIL {relation(self.path(table))}")
+
+    def _rows(self, table: Table, where: str) -> DataFrame:
+        """At least the rows that hold the condition: as values when they are few, else a scan."""
+        if self.engine == "spark" and self.catalog is None:
+            values = few_rows(self.path(table), table, where=where)
+            if values is not None:
+                return as_frame(self.spark, values, table.schema)
+        return load(self.spark, self.path(table))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

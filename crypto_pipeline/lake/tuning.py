@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pyspark.errors import PySparkException
 
 from crypto_pipeline.lake.table import Engine
+from crypto_pipeline.lake.values import rows_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -52,10 +53,15 @@ def kept(frame: DataFrame, *, rows: int, engine: Engine = "spark") -> DataFrame:
         return frame
     if rows > COMPILED_ROWS:
         return frame.cache()
-    values = frame.toArrow()
+    values = rows_of(frame)
     if values.num_rows == 0:
         return frame.sparkSession.createDataFrame([], frame.schema)
     return frame.sparkSession.createDataFrame(values)
+
+
+def is_in_hand(*, rows: int, engine: Engine = "spark") -> bool:
+    """Whether a stage's rows are so few that this process holds them as values."""
+    return engine == "spark" and rows <= COMPILED_ROWS
 
 
 def release(frames: Iterable[DataFrame], *, rows: int, engine: Engine = "spark") -> None:
