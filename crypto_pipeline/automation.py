@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -14,7 +15,7 @@ from crypto_pipeline.contract import topic
 from crypto_pipeline.errors import MarketError, StreamError
 from crypto_pipeline.maintenance.lake_upkeep import works_due
 from crypto_pipeline.resources.alerts import instance_alerts
-from crypto_pipeline.stream.ranges import read_ends
+from crypto_pipeline.stream.waiting import LOOK_SECONDS, next_position
 
 INGESTION_JOB = "ingestion"
 CYCLE_JOB = "lake_cycle"
@@ -25,6 +26,8 @@ HISTORY_JOB = "history_upkeep"
 
 # A day that was asked for is looked at again when its candles had the time to reach the ledger.
 REPAIR_PAUSE = timedelta(minutes=5)
+# A little less than the five seconds after which Dagster asks a sensor again.
+HOLD_SECONDS = 4.5
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -128,17 +131,24 @@ every_hour = dg.ScheduleDefinition(
     name="completed_polls",
 )
 def completed_polls(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Start a cycle when a poll record has come: it is published after the last of its ticks."""
+    """Start a cycle when a poll record has come: it is published after the last of its ticks.
+
+    Dagster asks each five seconds; the answer is held back while there is nothing to start.
+    """
+    until = time.monotonic() + HOLD_SECONDS
     try:
         settings = settings_module.load().as_kafka_user("sensor")
-        ends = read_ends(settings, [topic.POLLS.name]).topics[topic.POLLS.name]
+        position = next_position(
+            settings, topic.POLLS.name, known=context.cursor, seconds=HOLD_SECONDS
+        )
     except StreamError as error:
         return dg.SkipReason(str(error))
-    position = f"{ends.topic_id}:{ends.partitions[0].end}"
-    if position == context.cursor or ends.partitions[0].end == 0:
+    if position == context.cursor or position.endswith(":0"):
         return dg.SkipReason("No poll was completed since the last cycle.")
-    if is_running(context.instance, CYCLE_JOB):
-        return dg.SkipReason("The cycle before is still going; it or the next one takes this poll.")
+    while is_running(context.instance, CYCLE_JOB):
+        if time.monotonic() > until:
+            return dg.SkipReason("The cycle before is still going; the next one takes this poll.")
+        time.sleep(LOOK_SECONDS)
     context.update_cursor(position)
     return dg.RunRequest(run_key=position)
 

@@ -112,7 +112,7 @@ def _dagster(settings: Settings, *, daemon_after: tuple[str, ...]) -> tuple[Serv
             name="code-server",
             launch=_dagster_python(
                 settings,
-                *("dagster", "code-server", "start", "-h", "127.0.0.1", "-p", code),
+                *("crypto_pipeline.resources.code_server", "-h", "127.0.0.1", "-p", code),
                 *("-m", "crypto_pipeline.definitions", "--use-python-environment-entry-point"),
                 *("--location-name", "crypto_pipeline", "--log-level", "warning"),
             ),

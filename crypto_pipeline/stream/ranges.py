@@ -79,9 +79,9 @@ def read_ends(settings: Settings, topics: Sequence[str]) -> TopicEnds:
     with closing(open_admin(settings)) as admin, kafka_errors(settings):
         cluster_id = admin.describe_cluster()["cluster_id"]
         described = {topic["name"]: topic for topic in admin.describe_topics(list(topics))}
-        places = [place for name in topics for place in _partitions(name, described[name])]
-        beginnings = _offsets(admin, places, OffsetSpec.EARLIEST)
-        ends = _offsets(admin, places, OffsetSpec.LATEST)
+        places = [place for name in topics for place in partitions_of(name, described[name])]
+        beginnings = offsets_of(admin, places, OffsetSpec.EARLIEST)
+        ends = offsets_of(admin, places, OffsetSpec.LATEST)
     spans = {place: Span(beginnings[place], ends[place]) for place in places}
     return TopicEnds(
         cluster_id=cluster_id,
@@ -97,7 +97,8 @@ def read_ends(settings: Settings, topics: Sequence[str]) -> TopicEnds:
     )
 
 
-def _partitions(name: str, described: Mapping[str, Any]) -> list[TopicPartition]:
+def partitions_of(name: str, described: Mapping[str, Any]) -> list[TopicPartition]:
+    """The places of a topic that a broker has described; raises StreamError where there is none."""
     error = for_code(described["error_code"])
     if error is not NoError:
         raise StreamError(
@@ -108,8 +109,9 @@ def _partitions(name: str, described: Mapping[str, Any]) -> list[TopicPartition]
     return [TopicPartition(name, number) for number in numbers]
 
 
-def _offsets(
+def offsets_of(
     admin: KafkaAdminClient, places: Sequence[TopicPartition], spec: OffsetSpec
 ) -> dict[TopicPartition, int]:
+    """The offset of each place at one end of what is kept."""
     found = admin.list_partition_offsets(dict.fromkeys(places, spec))
     return {place: found[place].offset for place in places}

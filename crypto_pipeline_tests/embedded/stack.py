@@ -27,7 +27,7 @@ MARKS = {
     "broker": "kafka.Kafka",
     "spark": "SparkConnectServer",
     "simulator": "crypto_pipeline.simulator",
-    "code-server": "code-server start",
+    "code-server": "resources.code_server",
     "dagster": "dagster_webserver",
     "dagster-daemon": "dagster._daemon run",
     "metrics": "crypto_pipeline.observed",

@@ -21,6 +21,7 @@ from crypto_pipeline.stream.connection import open_admin, open_consumer
 from crypto_pipeline.stream.publish import Outgoing, Publisher
 from crypto_pipeline.stream.ranges import Span, TopicEnds, read_ends
 from crypto_pipeline.stream.topics import ensure
+from crypto_pipeline.stream.waiting import next_position
 
 LOG_APPEND_TIME = 1
 
@@ -164,3 +165,27 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < until
         time.sleep(0.1)
+
+
+@pytest.mark.integration
+def test_a_wait_for_the_next_record_ends_with_it_and_else_in_time(
+    broker: Settings, topic: Topic
+) -> None:
+    ensure(broker, topics=[replace(topic, partitions=1)])
+    first = next_position(broker, topic.name, known=None, seconds=30)
+    assert first.endswith(":0")
+    assert next_position(broker, topic.name, known=first, seconds=0.5) == first
+
+    def send() -> None:
+        with Publisher(broker) as publisher:
+            publisher.publish([Outgoing(topic=topic.name, key=b"k", value=b"v")])
+
+    sender = threading.Timer(0.3, send)
+    sender.start()
+    begun = time.monotonic()
+    found = next_position(broker, topic.name, known=first, seconds=30)
+    sender.join()
+    assert found == first.removesuffix(":0") + ":1"
+    assert time.monotonic() - begun < 15
+    with pytest.raises(StreamError, match="no-such-topic"):
+        next_position(broker, "no-such-topic", known=None, seconds=1)
