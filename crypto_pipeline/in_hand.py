@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 def in_hand(spark: SparkSession, stage: Stage, result: StageResult) -> tuple[StageResult, Counts]:
     """The result with its outputs as values, and what `books.count` would say of it."""
     rows = {table.key: rows_of(result.outputs[table.key]) for table in stage.outputs}
-    outputs = {
-        table.key: as_frame(spark, rows[table.key], table.schema) for table in stage.outputs
-    }
+    outputs = {table.key: as_frame(spark, rows[table.key], table.schema) for table in stage.outputs}
     counts = Counts(
         outcomes=_outcomes(result),
         outputs={key: values.num_rows for key, values in rows.items()},

@@ -14,7 +14,7 @@ from crypto_pipeline.again import rows_again
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.table import Table
-from crypto_pipeline.lake.tuning import kept
+from crypto_pipeline.lake.tuning import all_kept, kept
 from crypto_pipeline.plan import Plan
 from crypto_pipeline.stage import Known, Stage, StageInput
 
@@ -76,6 +76,7 @@ def read_plan(
         again=plan.ranges.get("batches", {}).get("again", {}).get("what"),
         held=frozenset(plan.ranges["pinned"].get("held", {})),
         keep=partial(kept, rows=rows_in, engine=lake.engine),
+        keep_all=partial(all_kept, rows=rows_in, engine=lake.engine),
     )
     return given, rows_in
 

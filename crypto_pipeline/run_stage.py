@@ -17,8 +17,9 @@ from crypto_pipeline.holding.sources import note_held
 from crypto_pipeline.in_hand import in_hand
 from crypto_pipeline.lake.commit import SupersededError
 from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.lake.opening import one_look
 from crypto_pipeline.lake.tuning import is_in_hand, release, tune
-from crypto_pipeline.plan import next_plan
+from crypto_pipeline.plan import Plan, next_plan
 from crypto_pipeline.planned_input import KafkaOptions, note_sizes, read_plan
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stage_commit import commit_result
@@ -74,8 +75,8 @@ class StageRunner:
             run = joined(run, further)
         return run
 
-    def _attempt(self, stage: Stage, again: Again | None) -> StageRun:
-        watch = Watch()
+    def _plan(self, stage: Stage, again: Again | None) -> Plan | None:
+        """The next range, of tables that are there and of today's shape; None for nothing new."""
         for table in stage.outputs:
             self.lake.ensure(table)
         for table in stage.reads:
@@ -93,15 +94,21 @@ class StageRunner:
         )
         if plan is not None and stage.holds_back:
             note_held(self.lake, stage, plan, limits=self.limits)
-        watch.lap("plan")
-        if plan is None:
-            return nothing_new(stage, seconds=watch.total())
-        given, rows_in = read_plan(
-            self.lake, stage, plan, kafka_options=self.kafka_options, now=self.now
-        )
-        tune(self.lake.spark, rows=rows_in, engine=self.lake.engine)
-        watch.lap("read")
-        result = stage.run(given)
+        return plan
+
+    def _attempt(self, stage: Stage, again: Again | None) -> StageRun:
+        watch = Watch()
+        with one_look():
+            plan = self._plan(stage, again)
+            watch.lap("plan")
+            if plan is None:
+                return nothing_new(stage, seconds=watch.total())
+            given, rows_in = read_plan(
+                self.lake, stage, plan, kafka_options=self.kafka_options, now=self.now
+            )
+            tune(self.lake.spark, rows=rows_in, engine=self.lake.engine)
+            watch.lap("read")
+            result = stage.run(given)
         watch.lap("transform")
         try:
             if is_in_hand(rows=rows_in, engine=self.lake.engine):

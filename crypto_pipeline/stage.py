@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 Known = Callable[..., "DataFrame"]
 Keep = Callable[["DataFrame"], "DataFrame"]
+KeepAll = Callable[..., "list[DataFrame]"]
 Last = Callable[[Table], Mapping[str, Any] | None]
 
 
 def cached(frame: DataFrame) -> DataFrame:
     return frame.cache()
+
+
+def all_cached(*frames: DataFrame) -> list[DataFrame]:
+    return [cached(frame) for frame in frames]
 
 
 def never(table: Table) -> None:
@@ -39,8 +44,8 @@ class StageInput:
     the stage's earlier ranges held, by table key; a table that never had a row is not in it.
     `again` says that the rows were read before: replay (they were rejected) or release (they
     were held). `held` are the sources that gold takes nothing of. `keep` gives a frame that is
-    used more than once such that it is computed once. `last(table)` is what the last commit of
-    a table says of itself, its ranges; None before it.
+    used more than once such that it is computed once, `keep_all` several side by side.
+    `last(table)` is what the last commit of a table says of itself, its ranges; None before it.
     """
 
     market: MarketKind
@@ -54,6 +59,7 @@ class StageInput:
     again: Literal["replay", "release"] | None = None
     held: frozenset[str] = frozenset()
     keep: Keep = cached
+    keep_all: KeepAll = all_cached
     last: Last = never
 
 

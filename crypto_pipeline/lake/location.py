@@ -22,7 +22,7 @@ from crypto_pipeline.lake import log
 from crypto_pipeline.lake.few_rows import few_rows, of_batches, of_span
 from crypto_pipeline.lake.lease import FOLDER, file_name
 from crypto_pipeline.lake.log import TableState
-from crypto_pipeline.lake.opening import exists
+from crypto_pipeline.lake.opening import exists, look_again
 from crypto_pipeline.lake.spark_log import load, relation
 from crypto_pipeline.lake.table import Engine, Table
 from crypto_pipeline.lake.values import as_frame
@@ -98,6 +98,7 @@ class Lake:
         if new:
             columns = ", ".join(f.definition for f in new)
             self.spark.sql(f"ALTER TABLE {relation(self.path(table))} ADD COLUMNS ({columns})")
+            look_again(self.path(table))
 
     def register(self, table: Table) -> TableState | None:
         """Give a table whose files are there its name in the catalog, when it has none yet.

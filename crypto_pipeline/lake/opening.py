@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +28,44 @@ PATIENCE = {
     "retry_timeout": "20s",
 }
 
+_look: ContextVar[dict[str, DeltaTable] | None] = ContextVar("look", default=None)
+
+
+@contextmanager
+def one_look() -> Iterator[None]:
+    """Within it a table is opened once, and seen as it was then: for planning, before a commit.
+
+    Threads that are started meanwhile look for themselves.
+    """
+    token = _look.set({})
+    try:
+        yield
+    finally:
+        _look.reset(token)
+
+
+def look_again(path: str) -> None:
+    """To be called after a change of a table within one look."""
+    (_look.get() or {}).pop(path, None)
+
 
 def open_delta(path: str) -> DeltaTable | None:
-    """The table's newest version; None where there is no table.
+    """The table's newest version, or the one of this look; None where there is no table.
 
     Raises StoreAwayError when the object store does not answer or refuses.
     """
+    seen = _look.get()
+    if seen is None:
+        return _open_newest(path)
+    if path not in seen:
+        newest = _open_newest(path)
+        if newest is None:
+            return None
+        seen[path] = newest
+    return seen[path]
+
+
+def _open_newest(path: str) -> DeltaTable | None:
     if not is_in_store(path):
         return _open(path, None)
     store = settings_module.load().store

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from pyspark.errors import PySparkException
 
@@ -29,24 +31,41 @@ INTERPRETED = {
     "spark.sql.autoBroadcastJoinThreshold": "-1",
 }
 # The other settings of INTERPRETED are then the server's own.
+OWN = "crypto_pipeline.own."
 COMPILED = {
     "spark.sql.codegen.wholeStage": "true",
     "spark.sql.codegen.factoryMode": "FALLBACK",
     "spark.sql.adaptive.enabled": "true",
     "spark.sql.optimizer.dynamicPartitionPruning.enabled": "true",
 }
+# How each session of this process was set last: to say it again costs a round trip a setting.
+_last: WeakKeyDictionary[SparkSession, bool] = WeakKeyDictionary()
 
 
 def tune(spark: SparkSession, *, rows: int, engine: Engine = "spark") -> None:
     """Set the session for so many rows. Databricks plans by itself, and serverless refuses."""
-    if engine == "databricks":
+    are_many = rows > COMPILED_ROWS
+    if engine == "databricks" or _last.get(spark) is are_many:
         return
-    wanted = COMPILED if rows > COMPILED_ROWS else INTERPRETED
-    for name in INTERPRETED:
-        if name in wanted:
-            spark.conf.set(name, wanted[name])
-        else:
+    _last[spark] = are_many
+    own = {name: _own(spark, name) for name in INTERPRETED if name not in COMPILED}
+    for name, value in ({**COMPILED, **own} if are_many else INTERPRETED).items():
+        if value is None:
             spark.conf.unset(name)
+        else:
+            spark.conf.set(name, value)
+
+
+def _own(spark: SparkSession, name: str) -> str | None:
+    """The server's own value, noted in the session before it is changed for the first time.
+
+    What is unset in a session goes back to Spark's default, not to what the server was given.
+    """
+    noted = spark.conf.get(OWN + name, None)
+    if noted is None:
+        noted = spark.conf.get(name, None) or ""
+        spark.conf.set(OWN + name, noted)
+    return noted or None
 
 
 def kept(frame: DataFrame, *, rows: int, engine: Engine = "spark") -> DataFrame:
@@ -66,6 +85,12 @@ def kept(frame: DataFrame, *, rows: int, engine: Engine = "spark") -> DataFrame:
     if values.num_rows == 0:
         return frame.sparkSession.createDataFrame([], frame.schema)
     return frame.sparkSession.createDataFrame(values)
+
+
+def all_kept(*frames: DataFrame, rows: int, engine: Engine = "spark") -> list[DataFrame]:
+    """The same for frames that do not need one another, side by side."""
+    with ThreadPoolExecutor(max_workers=len(frames)) as pool:
+        return list(pool.map(lambda frame: kept(frame, rows=rows, engine=engine), frames))
 
 
 def is_in_hand(*, rows: int, engine: Engine = "spark") -> bool:

@@ -89,7 +89,7 @@ def _classified(given: StageInput, read: Table, write: Table) -> DataFrame:
     earlier = given.known(write, since=since).select(
         "id", "source", "symbol", "content_hash", F.col(fact).alias("fact_at")
     )
-    return given.keep(classify(rows, earlier))
+    return classify(rows, earlier)
 
 
 def by_table(ticks: DataFrame, candles: DataFrame) -> dict[str, DataFrame]:
@@ -104,8 +104,9 @@ def by_table(ticks: DataFrame, candles: DataFrame) -> dict[str, DataFrame]:
 
 
 def run(given: StageInput) -> StageResult:
-    ticks = _classified(given, bronze.TICKS, TICKS)
-    candles = _classified(given, bronze.CANDLES, CANDLES)
+    ticks, candles = given.keep_all(
+        _classified(given, bronze.TICKS, TICKS), _classified(given, bronze.CANDLES, CANDLES)
+    )
     outputs = by_table(ticks, candles)
     ledger = given.keep(gaps.changes(given, ticks=outputs[TICKS.key], candles=outputs[CANDLES.key]))
     outputs[GAPS.key] = ledger
