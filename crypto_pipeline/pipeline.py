@@ -41,12 +41,16 @@ BY_NAME = {stage.name: stage for stage in STAGES}
 
 @dataclass
 class Pipeline:
-    """One session's view of the lake and the topics; `runs` keeps what each stage did last."""
+    """One session's view of the lake and the topics; `runs` keeps what each stage did last.
+
+    `written` has the keys of the tables that this session has committed to.
+    """
 
     runner: StageRunner
     screen: Screen
     registry: Registry | None = None
     runs: dict[str, StageRun] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
     lock: WriterLock | None = None
 
     @property
@@ -68,7 +72,9 @@ class Pipeline:
 
     def run(self, stage: Stage) -> StageRun:
         """Run the next range, and further ones while something is left, up to BITES."""
-        return self.note(self.runner.drain(stage))
+        run = self.runner.drain(stage)
+        self.written |= set(run.versions)
+        return self.note(run)
 
     def note(self, run: StageRun) -> StageRun:
         """Keep a run, made here or elsewhere, as the last of its stage."""
@@ -155,9 +161,9 @@ class Pipeline:
         Delta computes a table's state to find the last transaction of a writer, which more than
         doubles a small commit, and keeps it while nobody else commits.
         """
-        written = {table for table in TABLES for run in self.runs.values() if table.key in run.versions}
+        tables = [table for table in TABLES if table.key in self.written]
         with ThreadPoolExecutor(max_workers=SETTLING) as pool:
-            list(pool.map(self.lake.load_state, written))
+            list(pool.map(self.lake.load_state, tables))
 
     def _behind(self, stage: Stage) -> int:
         """What waits for the stage now: records on its topics, else batches of the one before."""

@@ -101,7 +101,10 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._pipeline.publish_forecasts()
 
     def publish_status(self) -> Publication:
-        return self._pipeline.publish_status(run_id=self._run_id)
+        sent = self._pipeline.publish_status(run_id=self._run_id)
+        # Everything of this minute is told; what follows is for the next one.
+        self._pipeline.settle()
+        return sent
 
 
 def asset_key(table: Table) -> dg.AssetKey:
