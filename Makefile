@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 PLAIN := not spark and not integration and not browser and not helm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests up once check test prove clean jars
+.PHONY: help setup setup-tests up once check test prove bench clean jars
 
 help: ## Show what each command does
 	@echo "Start with: make up"
@@ -37,6 +37,13 @@ test: setup-tests ## Run every test that this machine can run, and list what was
 
 prove: setup-tests ## Run the proofs at their full counts (hours); results go to docs/proofs
 	@PROVE=1 $(PYTHON) -m pytest -rs -m prove --timeout=14400
+
+bench: setup-tests ## Measure against bare references (an hour); results go to docs/benchmarks
+	-@$(PYTHON) -m crypto_pipeline.embedded.fetch_jars
+	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.cycle
+	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.minute
+	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.publish
+	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.scoring
 
 clean: setup ## Remove the state folder (data, logs, jars) after asking
 	@$(PYTHON) -m crypto_pipeline.embedded.clean
