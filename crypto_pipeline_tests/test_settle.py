@@ -26,7 +26,7 @@ class FakeLake:
 
 @dataclass
 class FakeRunner:
-    """Commits to the primary of each stage, and to bronze's rejected rows never."""
+    """Commits to the primary of each stage and to nothing else."""
 
     lake: FakeLake = field(default_factory=FakeLake)
 

@@ -15,10 +15,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.embedded.running import services
@@ -37,6 +39,7 @@ SPEED = "60"
 TO_FORECAST = tuple(stage for stage in STAGES if stage is not SUMMARY)
 BY_KEY = {table.key: table for table in TABLES}
 RATIO = 1.5
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -63,9 +66,7 @@ def one_cycle(pipeline: Pipeline) -> Measured:
     for stage in (*TO_FORECAST, SUMMARY):
         if stage is PREDICTIONS:
             _timed(found.after, "training", pipeline.train)
-        started = time.perf_counter()
-        run = pipeline.run(stage)
-        found.stages[stage.name] = time.perf_counter() - started
+        run = _timed(found.stages, stage.name, partial(pipeline.run, stage))
         found.commits += len(run.versions)
         assert run.balances
     _timed(found.after, "scores", pipeline.score)
@@ -75,10 +76,11 @@ def one_cycle(pipeline: Pipeline) -> Measured:
     return found
 
 
-def _timed(into: dict[str, float], name: str, call: object) -> None:
+def _timed(into: dict[str, float], name: str, call: Callable[[], Result]) -> Result:
     started = time.perf_counter()
-    call()  # type: ignore[operator]
+    result = call()
     into[name] = time.perf_counter() - started
+    return result
 
 
 def bare_appends(pipeline: Pipeline, folder: Path) -> float:

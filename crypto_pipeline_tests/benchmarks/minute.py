@@ -1,8 +1,8 @@
 """From a poll to its forecast under `make up`: `python -m …benchmarks.minute --minutes 30`.
 
 The stack as a user starts it, on the simulator at normal speed, 20 symbols. A minute's time goes
-from the broker's time of its poll record to the commit of its forecast. Also told: how late polls
-start, minutes without a poll, what Dagster takes of a cycle, and the memory of the whole stack.
+from the broker's time of its poll record to the commit of its forecast. Also told: when the run
+began, and the memory of the whole stack.
 """
 
 from __future__ import annotations
