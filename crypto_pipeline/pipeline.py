@@ -131,9 +131,12 @@ class Pipeline:
 
     def publish_forecasts(self) -> Publication:
         now = (self.market_now() or datetime.now(UTC)) + timedelta(minutes=1)
+        at = self._position(FORECASTS)
         return self.screen.publish_forecasts(
-            at=self._position(FORECASTS),
-            records=lambda after: forecast_records(self.lake, after_batch=after, market_now=now),
+            at=at,
+            records=lambda after: forecast_records(
+                self.lake, after_batch=after, to_batch=at.batch, market_now=now
+            ),
         )
 
     def _position(self, table: Table) -> Position:

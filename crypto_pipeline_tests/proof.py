@@ -57,9 +57,14 @@ class Proof:
         (FOLDER / f"{self.name}.json").write_text(json.dumps(content, indent=2) + "\n")
 
     @property
-    def sittings(self) -> Path:
-        """Where a proof of hours keeps what it did, so that another sitting goes on there."""
-        return ROOT / "build" / "proofs" / f"{self.name}.json"
+    def tally(self) -> Path:
+        """What a proof of hours has done; committed, so that any machine goes on from there."""
+        return FOLDER / "sittings" / f"{self.name}.json"
+
+    @property
+    def state(self) -> Path:
+        """The folder of a proof of hours that goes on from its own lake, on this machine."""
+        return ROOT / "build" / "proofs" / self.name / self.code
 
 
 def begin(name: str, *, reduced: int, full: int, also: tuple[str, ...] = ()) -> Proof:

@@ -23,7 +23,8 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     except KeyboardInterrupt:
-        pass
+        # How a person stops it: not a failure.
+        return 0
     return 0
 
 

@@ -22,11 +22,12 @@ class ForecastRecords:
     passed: int
 
 
-def forecast_records(lake: Lake, *, after_batch: int, market_now: datetime) -> ForecastRecords:
-    """Forecasts of the batches after `after_batch`; one whose target has passed is counted."""
+def forecast_records(
+    lake: Lake, *, after_batch: int, to_batch: int, market_now: datetime
+) -> ForecastRecords:
+    """Forecasts of the batches in (after, to]; one whose target has passed is counted."""
     found = (
-        lake.read(FORECASTS)
-        .where(F.col("batch") > after_batch)
+        lake.increment(FORECASTS, after=after_batch, to=to_batch)
         .select(
             "id",
             "source",

@@ -79,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--sitting", type=float, default=24 * 60)
     given = parser.parse_args(arguments)
     claim = proof.begin(NAMES[given.bucket], reduced=given.random, full=given.random)
-    tally = Tally.open(claim.sittings, claim)
+    tally = Tally.open(claim.tally, claim)
     kills = [*every_seam(), *at_random(given.random, random.Random(tally.seed))]
     until = time.monotonic() + given.sitting * 60
     claim = replace(claim, seed=tally.seed)

@@ -51,7 +51,7 @@ SEAMS: tuple[Seam, ...] = tuple(
     for moment in MOMENTS
 )
 # A warm cycle of the feed's minute takes about this long on two quiet cores.
-CYCLE_SECONDS = 12.0
+CYCLE_SECONDS = 8.0
 # Kills of one victim in a row.
 TURN = 10
 

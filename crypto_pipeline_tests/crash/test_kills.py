@@ -62,7 +62,7 @@ def test_after_kills_at_the_seams_every_layer_has_everything_once(is_in_bucket: 
     if jars.missing(jars.read_lock(), ROOT / "build"):
         missing("the jars of the broker and of Spark are not here: `make test` with a network")
     claim = proof.begin(NAMES[is_in_bucket], reduced=0, full=RANDOM)
-    tally = Tally.open(claim.sittings if proof.is_full() else None, claim)
+    tally = Tally.open(claim.tally if proof.is_full() else None, claim)
     claim = replace(claim, seed=tally.seed)
     dice = claim.random()
     chosen: list[Kill] = every_seam() if proof.is_full() else each_kind(dice)

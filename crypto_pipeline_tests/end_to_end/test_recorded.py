@@ -23,6 +23,7 @@ from crypto_pipeline.resources.market import ingest
 from crypto_pipeline.settings import Settings, spark_token
 from crypto_pipeline.stages import BRONZE, CANDLES, PREDICTIONS, RAW, SILVER
 from crypto_pipeline.stream.topics import ensure
+from crypto_pipeline_tests import proof
 from crypto_pipeline_tests.conftest import SHARED_DATA
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
@@ -43,24 +44,29 @@ class Recording:
 
 
 REAL = Path("ohlcv_1m", "binance_spot_2023")
+# Hours of a recording that are replayed: a part of the day with the whole halt, or the day.
+REDUCED, FULL = 4, 24
 # Binance's own halt of that day.
 HALT = (datetime(2023, 3, 24, 12, 40, tzinfo=UTC), datetime(2023, 3, 24, 14, 0, tzinfo=UTC))
 
 
 @pytest.fixture
-def recording(tmp_path: Path) -> Recording:
-    """A day of five real coins with the halt in it; a made one where the recordings are not."""
+def claim() -> proof.Proof:
+    return proof.begin("recorded-closes", reduced=REDUCED, full=FULL)
+
+
+@pytest.fixture
+def recording(tmp_path: Path, claim: proof.Proof) -> Recording:
+    """Hours of five real coins with the halt in them; made ones where the recordings are not."""
     if (SHARED_DATA / REAL).is_dir():
         return Recording(
             folder=SHARED_DATA / REAL,
             symbols=("BTC-USDT", "ETH-USDT", "SOL-USDT", "DOGE-USDT", "ADA-USDT"),
             at=datetime(2023, 3, 24, 15, tzinfo=UTC),
-            hours=24,
+            hours=claim.count,
             hole=HALT,
         )
-    seed = random.SystemRandom().randrange(2**31)
-    print(f"seed {seed}")  # noqa: T201 - a failure must be reproducible
-    return made_recording(tmp_path, seed=seed)
+    return made_recording(tmp_path, seed=claim.seed)
 
 
 @contextmanager
@@ -128,8 +134,9 @@ def made_recording(folder: Path, *, seed: int) -> Recording:
     return Recording(folder=folder, symbols=symbols, at=at, hours=2, hole=hole)
 
 
+@pytest.mark.prove
 def test_every_replayed_minute_closes_as_recorded_and_what_is_missing_stays_empty(
-    servers: Settings, make_settings: Make, recording: Recording
+    servers: Settings, make_settings: Make, recording: Recording, claim: proof.Proof
 ) -> None:
     settings = with_spark_of(
         servers,
@@ -163,3 +170,4 @@ def test_every_replayed_minute_closes_as_recorded_and_what_is_missing_stays_empt
     assert runs[BRONZE.name].rejected == 0
     assert runs[PREDICTIONS.name].rows_out[PREDICTIONS.primary.key] > 0
     assert getattr(polled, "ticks", 0) == len(recording.symbols)
+    claim.record(closes=len(gold), symbols=recording.symbols, hours=recording.hours)

@@ -169,7 +169,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     claim = proof.begin("day-of-minutes", reduced=given.minutes, full=given.minutes)
     until = time.monotonic() + given.sitting * 60
-    with a_day(claim.sittings.with_suffix("") / claim.code) as day:
+    with a_day(claim.state) as day:
         seconds = live(day, minutes=given.minutes, until=until)
         day.upkeep()
         figures: dict[str, Any] = {

@@ -26,7 +26,7 @@ CHECKPOINT_EVERY = 50
                     "test_work.py hold each rule that it is made of")  # fmt: skip
 def test_a_day_of_minutes_later_a_cycle_costs_what_it_did(tmp_path: Path) -> None:
     claim = proof.begin("day-of-minutes", reduced=0, full=1_440)
-    with a_day(claim.sittings.with_suffix("") / claim.code) as day:
+    with a_day(claim.state) as day:
         live(day, minutes=claim.count, until=time.monotonic() + 14_000)
         day.upkeep()
         assert day.feed.minutes >= claim.count
