@@ -1,0 +1,137 @@
+"""Every minute of the market has a candle or a row in the ledger of gaps, and why it must."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from deltalake import DeltaTable
+
+from crypto_pipeline.silver.gap_state import standing
+from crypto_pipeline.source.binance import KLINES, TICKER, native_name
+from crypto_pipeline.source.clock import minute_of
+from crypto_pipeline_tests.chaos.stack import Stack
+
+MINUTE = timedelta(minutes=1)
+Key = tuple[str, datetime]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minutes:
+    """`missing` are minutes that nothing explains; `states` counts minutes of the ledger."""
+
+    missing: list[str]
+    states: dict[str, int]
+    served: dict[str, int]
+
+
+def unexplained(stack: Stack) -> Minutes:
+    """The minutes that had to be there, and those that were served, without what explains them.
+
+    A minute is judged when a later poll has come, so the newest polls' minutes are left out.
+    """
+    root = stack.settings.lake_root
+    candles = _rows(root, "silver/candles", "symbol", "open_at")
+    had = {(row["symbol"], row["open_at"]) for row in candles}
+    columns = ("source", "symbol", "from_at", "to_at", "cause", "state", "batch")
+    ledger = standing(_rows(root, "silver/gaps", *columns))
+    noted = {
+        (symbol, one["from_at"] + MINUTE * number)
+        for (_, symbol), intervals in ledger.items()
+        for one in intervals
+        for number in range(int((one["to_at"] - one["from_at"]) / MINUTE))
+    }
+    polls = sorted(
+        {
+            row["poll_at"]
+            for row in _rows(root, "bronze/polls", "poll_at", "purpose")
+            if row["purpose"] == "minute"
+        }
+    )
+    first, last = minute_of(polls[0]), polls[-1] - 2 * MINUTE
+    count = int((last - first) / MINUTE)
+    due = {(s, first + MINUTE * n) for s in stack.settings.symbols for n in range(count)}
+    answers = list(_answers(stack))
+    served = {key for key in _served(answers, stack.settings.symbols) if key[1] < last}
+    missing = sorted((due | served) - had - noted)
+    return Minutes(
+        missing=[f"{symbol} {at:%Y-%m-%dT%H:%MZ}" for symbol, at in missing],
+        states=dict(_states(ledger)),
+        served={
+            "answers": len(answers),
+            "answers not received": sum(not one["is_delivered"] for one in answers),
+            "ticks served": sum(_ticks(one) for one in answers),
+            "minutes due": len(due),
+            "minutes": len(polls),
+        },
+    )
+
+
+def _rows(root: str, key: str, *columns: str) -> list[dict[str, Any]]:
+    table = DeltaTable(f"{root}/{key}").to_pyarrow_table(columns=list(columns))
+    return [
+        {
+            name: value.astimezone(UTC) if isinstance(value, datetime) else value
+            for name, value in row.items()
+        }
+        for row in table.to_pylist()
+    ]
+
+
+def _states(ledger: dict[Any, Any]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for intervals in ledger.values():
+        for one in intervals:
+            minutes = int((one["to_at"] - one["from_at"]) / MINUTE)
+            found[one["state"]] += minutes
+            found[f"of {one['cause']}"] += minutes
+    return found
+
+
+def _answers(stack: Stack) -> Iterator[dict[str, Any]]:
+    """What the wire wrote down of the market's answers to questions about the market."""
+    if not stack.answers.exists():
+        return
+    for line in stack.answers.read_text().splitlines():
+        answer = json.loads(line)
+        if "/api/v3/" in answer["request"] or "/kraken/" in answer["request"]:
+            yield answer
+
+
+def _served(answers: list[dict[str, Any]], symbols: tuple[str, ...]) -> set[Key]:
+    """Closed minutes that Binance's answers held, received or not."""
+    names = {native_name(symbol): symbol for symbol in symbols}
+    found: set[Key] = set()
+    for answer in answers:
+        path, query = _question(answer)
+        if path != KLINES or answer["status"] != 200 or query.get("symbol") not in names:
+            continue
+        for row in _list(answer["body"]):
+            if isinstance(row, list) and row and isinstance(row[0], int):
+                at = datetime.fromtimestamp(row[0] / 1000, UTC)
+                found.add((names[query["symbol"]], at))
+    return found
+
+
+def _ticks(answer: dict[str, Any]) -> int:
+    path, _ = _question(answer)
+    return len(_list(answer["body"])) if path == TICKER and answer["status"] == 200 else 0
+
+
+def _question(answer: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    words = answer["request"].split(" ")
+    parts = urlsplit(words[1] if len(words) > 1 else "")
+    return parts.path, {name: values[0] for name, values in parse_qs(parts.query).items()}
+
+
+def _list(body: str) -> list[Any]:
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return []
+    return content if isinstance(content, list) else []
