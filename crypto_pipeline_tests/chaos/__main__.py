@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from crypto_pipeline_tests.chaos import scoreboard
-from crypto_pipeline_tests.chaos.campaign import fresh_seed, open_campaign, told
+from crypto_pipeline_tests.chaos.campaign import close, fresh_seed, open_campaign, told
 from crypto_pipeline_tests.chaos.checker import check
 from crypto_pipeline_tests.chaos.schedule import faults_at
 from crypto_pipeline_tests.chaos.tally import Tally, last_seed
@@ -38,6 +38,7 @@ def run_chunk(tally: Tally, indexes: Sequence[int]) -> bool:
             if not healed.has_recovered:
                 break
         verdict = check(campaign.stack, campaign.recorder, campaign.beat)
+        verdict.shown = close(campaign)
         tally.add(indexes[0], told(campaign), verdict)
     tally.save()
     print(f"      books after {len(indexes)}: {verdict}", flush=True)  # noqa: T201

@@ -8,13 +8,16 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from crypto_pipeline.automation import INGESTION_JOB
+from crypto_pipeline.automation import CYCLE_JOB, INGESTION_JOB
 from crypto_pipeline.settings import Settings
 
 SECONDS = 12.0
+LOOK_SECONDS = 2.0
+# A poll beside a cycle takes cores from it; but a cycle that died is not waited for.
+PATIENCE_SECONDS = 40.0
 REPOSITORY = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"
 LAUNCH = """
 mutation Launch($selector: JobOrPipelineSelector!) { launchRun(executionParams: {
@@ -45,13 +48,18 @@ class Beat:
     settings: Settings
     seconds: float = SECONDS
     asked: int = 0
-    _next: float = field(default_factory=time.monotonic)
+    _next: float = 0.0
+    _latest: float = 0.0
 
     def __call__(self) -> None:
-        if time.monotonic() < self._next:
+        now = time.monotonic()
+        if now < self._next:
             return
-        self._next = time.monotonic() + self.seconds
-        self.ask_now()
+        self._next = now + LOOK_SECONDS
+        if self.unfinished(CYCLE_JOB) and now < self._latest:
+            return
+        if self.ask_now():
+            self._next, self._latest = now + self.seconds, now + PATIENCE_SECONDS
 
     def ask_now(self) -> bool:
         """Whether a poll was asked for; no web server, or a poll that goes on, is no error."""

@@ -17,6 +17,7 @@ from crypto_pipeline.errors import PipelineError
 from crypto_pipeline_tests.benchmarks.minute import resident_mebibytes
 from crypto_pipeline_tests.chaos.beat import Beat
 from crypto_pipeline_tests.chaos.disk import Disk, a_disk
+from crypto_pipeline_tests.chaos.exposure import beyond_loopback, canaries, leaks, open_to_others
 from crypto_pipeline_tests.chaos.injecting import Injector
 from crypto_pipeline_tests.chaos.recorder import Recorder
 from crypto_pipeline_tests.chaos.schedule import Fault
@@ -59,11 +60,14 @@ class Campaign:
     longest_stale: float = 0.0
     _newest: datetime | None = None
 
-    def warm_up(self) -> None:
-        """Until the first forecast: a cold Spark takes its time, and nothing is harmed yet."""
+    def start(self) -> None:
         self.stack.start()
         self.disk.pids = lambda: list(self.stack.pids().values())
         self.recorder.start()
+
+    def warm_up(self) -> None:
+        """Until the first forecast: a cold Spark takes its time, and nothing is harmed yet."""
+        self.start()
         until = time.monotonic() + FIRST_SECONDS
         while self.stack.newest_origin() is None:
             assert time.monotonic() < until, "no first forecast"
@@ -71,8 +75,13 @@ class Campaign:
             time.sleep(LOOK_SECONDS)
         self.fresh_at = time.monotonic()
 
-    def go_through(self, index: int, faults: Sequence[Fault]) -> Healed:
-        """Do the faults of an index, overlapping if there are two, and wait until all is well."""
+    def go_through(
+        self, index: int, faults: Sequence[Fault], *, to_forecast: bool = True
+    ) -> Healed:
+        """Do the faults of an index, overlapping if there are two, and wait until all is well.
+
+        Without `to_forecast` it is enough that all services are up and that nothing is spooled.
+        """
         injector = Injector(self.stack, self.recorder, self.disk, self.tend)
         begun = time.monotonic()
         with ExitStack() as held:
@@ -82,7 +91,7 @@ class Campaign:
         healed_at = time.monotonic()
         ended = self._revive(faults)
         bound = max(fault.kind.bound for fault in faults)
-        why = self._recover(bound)
+        why = self._recover(bound, to_forecast=to_forecast)
         self._sample()
         return self._note(
             Healed(
@@ -131,9 +140,11 @@ class Campaign:
         self.stack.start()
         return 1
 
-    def _recover(self, bound: float) -> str:
+    def _recover(self, bound: float, *, to_forecast: bool) -> str:
         """Empty when all is well again, else what is not."""
-        since = max(filter(None, (self.stack.market_now(), self._newest)))
+        since = None
+        if to_forecast:
+            since = max(filter(None, (self.stack.market_now(), self._newest)))
         until = time.monotonic() + bound
         while True:
             self.tend()
@@ -142,10 +153,10 @@ class Campaign:
                 return why
             time.sleep(LOOK_SECONDS)
 
-    def _why_not(self, since: datetime) -> str:
+    def _why_not(self, since: datetime | None) -> str:
         if self.stack.has_ended:
             return f"up has ended: {self.stack.text()[-800:]}"
-        if self._newest is None or self._newest <= since:
+        if since is not None and (self._newest is None or self._newest <= since):
             return f"no forecast is newer than {since:%H:%M:%S}"
         if self.stack.spooled():
             return "polls wait in the spool"
@@ -171,9 +182,20 @@ def open_campaign(held: ExitStack, **options: str) -> Campaign:
     folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
     disk = held.enter_context(a_disk(folder / "state"))
     stack = held.enter_context(wired_stack(folder, folder / "state", **options))
+    stack.variables = canaries()
     recorder = Recorder(stack.direct)
     held.callback(recorder.stop)
     return Campaign(stack=stack, disk=disk, recorder=recorder, beat=Beat(stack.settings))
+
+
+def close(campaign: Campaign) -> list[str]:
+    """Stop the stack in order; what it had shown to others: listeners, open files, secrets."""
+    pids = [one.pid for one in campaign.stack.members()]
+    shown = beyond_loopback(pids) + open_to_others(campaign.stack.settings)
+    campaign.recorder.stop()
+    told = leaks(campaign.stack, pids)
+    campaign.stack.stop()
+    return shown + told
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:

@@ -61,11 +61,12 @@ class Verdict:
     set_aside: dict[str, int] = field(default_factory=dict)
     gaps: dict[str, int] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
         is_whole = not any(self.lost.values()) and not any(self.doubled.values())
-        return is_whole and not self.stuck and not self.audit
+        return is_whole and not self.stuck and not self.audit and not self.shown
 
 
 def check(stack: Stack, recorder: Recorder, beat: Beat) -> Verdict:

@@ -28,6 +28,7 @@ HOST = "127.0.0.1"
 # its connection: carried out, never heard of.
 MODES = ("pass", "delay", "reset", "hold", "cut")
 DELAY_SECONDS = 0.4
+QUIET_SECONDS = 0.2
 PIECE = 256 * 1024
 
 
@@ -111,6 +112,7 @@ class Route:
                     exchange.say(data)
                 await self._wait()
                 if self.mode == "cut":
+                    await self._swallow(answers, exchange)
                     reset(writer)
                     return
                 writer.write(data)
@@ -118,6 +120,13 @@ class Route:
                 if self.file is not None and not client.at_eof():
                     exchange.passed += len(data)
                     self._write_down(exchange.taken())
+
+    async def _swallow(self, answers: asyncio.StreamReader, exchange: Exchange) -> None:
+        """The rest of an answer comes in pieces of its own; it is served, and not told."""
+        with suppress(TimeoutError):
+            while data := await asyncio.wait_for(answers.read(PIECE), QUIET_SECONDS):
+                if self.file is not None:
+                    exchange.say(data)
 
     async def _wait(self) -> None:
         await self.opened.wait()
