@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from crypto_pipeline.simulator.clock import _write as write_clock
-from crypto_pipeline_tests.chaos import messages
+from crypto_pipeline_tests.chaos import hostile, messages
 from crypto_pipeline_tests.chaos.disk import Disk
+from crypto_pipeline_tests.chaos.kinds import REFUSALS
 from crypto_pipeline_tests.chaos.recorder import Recorder
 from crypto_pipeline_tests.chaos.schedule import Fault
 from crypto_pipeline_tests.chaos.stack import Stack, signal_to, state_of
@@ -50,6 +51,7 @@ class Injector:
             "disk": self._disk,
             "records": self._records,
             "poison": self._poison,
+            "hostile": self._hostile,
         }
         heal = ways[fault.kind.group](fault)
         try:
@@ -106,7 +108,8 @@ class Injector:
 
     def _venue(self, fault: Fault) -> Callable[[], None]:
         """The next answers fail; healed when all of them have been given."""
-        count = ANSWERS_SPOILED if fault.kind.bound < HEAL_SECONDS * 3 else REFUSALS_SPOILED
+        is_final = fault.kind.target in REFUSALS
+        count = REFUSALS_SPOILED if is_final else ANSWERS_SPOILED
         wanted = {"kind": fault.kind.target, "count": count, "retry_after": RETRY_AFTER_SECONDS}
         self._market("/faults", wanted)
 
@@ -167,3 +170,6 @@ class Injector:
 
     def _poison(self, fault: Fault) -> None:
         messages.send(self.stack.direct, messages.poison(fault.kind.target))
+
+    def _hostile(self, fault: Fault) -> None:
+        hostile.feed(self.stack.settings, fault.kind.target, fault.dice)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from crypto_pipeline.contract.topic import TOPICS
 from crypto_pipeline.simulator.faults import FAULT_KINDS
+from crypto_pipeline_tests.chaos.hostile import TARGETS
 from crypto_pipeline_tests.chaos.wire import MODES
 from crypto_pipeline_tests.embedded.stack import MARKS
 
@@ -13,12 +14,12 @@ SERVICES = tuple(MARKS)
 # A venue that refuses place or key for good is left alone for 15 minutes (source/breaker.py);
 # when all three did, there is no minute before that is over.
 REFUSALS = ("400", "401", "403", "404", "418", "451", "denied", "wrong_host", "redirect")
-REFUSED_SECONDS = 1_100.0
+REFUSED_SECONDS = 1_500.0
 # A poll is asked for each 12 s, a warm cycle takes as long on two cores that others use too; the
 # longest way is a cold Spark (its first cycle) behind a restart.
-POLLED_SECONDS = 150.0
-RESTARTED_SECONDS = 240.0
-COLD_SECONDS = 420.0
+POLLED_SECONDS = 300.0
+RESTARTED_SECONDS = 420.0
+COLD_SECONDS = 720.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,5 +80,6 @@ KINDS: tuple[Kind, ...] = (
     Kind(group="records", target="late"),
     Kind(group="records", target="drifted"),
     *(Kind(group="poison", target=topic.name) for topic in TOPICS),
+    *(Kind(group="hostile", target=target) for target in TARGETS),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -39,7 +39,7 @@ def test_kinds_are_of_every_class_and_have_a_bound() -> None:
     groups = Counter(kind.group for kind in KINDS)
     assert groups["venue"] == len(FAULT_KINDS)
     assert groups.keys() == {
-        *("kill", "pause", "stop", "wire", "disk", "venue", "clock", "records", "poison")
+        *("kill", "pause", "stop", "wire", "disk", "venue", "clock", "records", "poison", "hostile")
     }
     assert all(kind.bound > 0 and kind.lasts[0] <= kind.lasts[1] for kind in KINDS)
     assert len({kind.name for kind in KINDS}) == len(KINDS)
