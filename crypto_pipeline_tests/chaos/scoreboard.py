@@ -15,10 +15,13 @@ from crypto_pipeline_tests.chaos.tally import Tally
 from crypto_pipeline_tests.proof import ROOT
 
 FOLDER = ROOT / "docs" / "reliability"
+NAME = "scoreboard"
 
 
-def board(tally: Tally, *, of: int) -> dict[str, Any]:
+def board(tally: Tally, *, of: int, name: str = NAME) -> dict[str, Any]:
     """The figures; only what was run is in them."""
+    options = [] if name == NAME else [f"--{name}"]
+    options += [f"--seed {tally.seed}", f"--faults {of}"]
     chunks = list(tally.chunks.values())
     healed = [one for chunk in chunks for one in chunk["healed"]]
     verdicts = [chunk["verdict"] for chunk in chunks]
@@ -27,7 +30,7 @@ def board(tally: Tally, *, of: int) -> dict[str, Any]:
         "code": tally.code,
         "machine": machine(),
         "seed": tally.seed,
-        "command": f"python -m crypto_pipeline_tests.chaos --seed {tally.seed} --faults {of}",
+        "command": " ".join(["python -m crypto_pipeline_tests.chaos", *options]),
         "faults": len(healed),
         "of": of,
         "pairs": sum(len(one["names"]) == 2 for one in healed),
@@ -57,12 +60,13 @@ def board(tally: Tally, *, of: int) -> dict[str, Any]:
     }
 
 
-def write(tally: Tally, *, of: int, folder: Path = FOLDER) -> None:
-    found = board(tally, of=of)
+def write(tally: Tally, *, of: int, name: str = NAME, folder: Path = FOLDER) -> None:
+    found = board(tally, of=of, name=name)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "scoreboard.json").write_text(json.dumps(found, indent=1) + "\n")
-    (folder / "scoreboard.md").write_text(page(found))
-    draw(found, folder / "recovery.svg")
+    (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (folder / f"{name}.md").write_text(page(found))
+    if name == NAME:
+        draw(found, folder / "recovery.svg")
 
 
 def page(found: dict[str, Any]) -> str:

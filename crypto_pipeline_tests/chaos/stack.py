@@ -23,7 +23,7 @@ from crypto_pipeline.settings import Settings
 from crypto_pipeline.stream.spool import spool_folder
 from crypto_pipeline.stream.spool_state import look
 from crypto_pipeline_tests.benchmarks.minute import PORTS
-from crypto_pipeline_tests.chaos import up, wire
+from crypto_pipeline_tests.chaos import crowded, up, wire
 from crypto_pipeline_tests.conftest import ROOT, free_port
 from crypto_pipeline_tests.embedded.stack import MARKS
 
@@ -130,7 +130,7 @@ class Stack:
         found: dict[str, int] = {}
         for one in self.members():
             line = command_line(one.pid)
-            for name, mark in MARKS.items():
+            for name, mark in (*MARKS.items(), ("simulator", crowded.__name__)):
                 if mark in line and "start_launch" not in line:
                     found.setdefault(name, one.pid)
             if "supervisor.supervisord" in line:

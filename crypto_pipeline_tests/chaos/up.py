@@ -21,6 +21,7 @@ from crypto_pipeline.embedded.java import JavaHome
 from crypto_pipeline.embedded.services import Service
 from crypto_pipeline.embedded.up import up
 from crypto_pipeline.settings import Settings
+from crypto_pipeline_tests.chaos import crowded
 
 VARIABLE = "CHAOS_BEHIND"
 WIRED = ("broker", "spark", "simulator")
@@ -42,9 +43,23 @@ def behind(settings: Settings, ports: Mapping[str, int]) -> Settings:
 def table(settings: Settings, java: JavaHome, ports: Mapping[str, int]) -> tuple[Service, ...]:
     """Every service; those behind a wire listen there, and are asked there whether they are up."""
     hidden = {one.name: one for one in real_table(behind(settings, ports), java)}
+    if crowded.VARIABLE in os.environ:
+        hidden["simulator"] = crowd(hidden["simulator"])
     return tuple(
         hidden[one.name] if one.name in WIRED else one for one in real_table(settings, java)
     )
+
+
+def crowd(simulator: Service) -> Service:
+    """The market of more pairs than any venue has."""
+    launch = simulator.launch
+    pairs = os.environ[crowded.VARIABLE]
+    changed = replace(
+        launch,
+        argv=(launch.argv[0], "-m", crowded.__name__),
+        env={**launch.env, crowded.VARIABLE: pairs},
+    )
+    return replace(simulator, launch=changed)
 
 
 def properties(settings: Settings, ports: Mapping[str, int]) -> dict[str, str]:
