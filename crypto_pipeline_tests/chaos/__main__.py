@@ -14,6 +14,7 @@ Every chunk's result is kept, so a sitting may be cut at any time; docs/reliabil
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -62,6 +63,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--chunk", type=int, default=CHUNK)
     parser.add_argument("--hostile", action="store_true")
     given = parser.parse_args(arguments)
+    # Cut short, it still stops what it started and unmounts its disk.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     board = "hostile" if given.hostile else "scoreboard"
     file = FILE.with_stem(board)
     seed = next(one for one in (given.seed, last_seed(file), fresh_seed()) if one is not None)

@@ -64,8 +64,8 @@ class Injector:
         """The victim; a run worker is waited for, a service that is down is not there to be hit."""
         if target == "run":
             return self._worker()
-        if target == "supervisor":
-            return self.stack.pids().get("supervisor")
+        if target == "up":
+            return None if self.stack.process is None else self.stack.process.pid
         return self.stack.pids().get(target)
 
     def _worker(self) -> int | None:

@@ -11,6 +11,8 @@ from crypto_pipeline_tests.chaos.wire import MODES
 from crypto_pipeline_tests.embedded.stack import MARKS
 
 SERVICES = tuple(MARKS)
+# Without them nothing would restart a service, so everything ends and is started again by hand.
+ENDS_ALL = ("supervisor", "up")
 # A venue that refuses place or key for good is left alone for 15 minutes (source/breaker.py);
 # when all three did, there is no minute before that is over.
 REFUSALS = ("400", "401", "403", "404", "418", "451", "denied", "wrong_host", "redirect")
@@ -42,9 +44,9 @@ class Kind:
 
 
 def _killed(target: str) -> Kind:
-    is_cold = target in ("spark", "guard", "supervisor")
+    is_cold = target in ("spark", "guard", *ENDS_ALL)
     bound = COLD_SECONDS if is_cold else RESTARTED_SECONDS
-    return Kind(group="kill", target=target, bound=bound, may_end=target == "supervisor")
+    return Kind(group="kill", target=target, bound=bound, may_end=target in ENDS_ALL)
 
 
 def _stopped(target: str) -> Kind:
@@ -67,7 +69,7 @@ def _venue(kind: str) -> Kind:
 
 
 KINDS: tuple[Kind, ...] = (
-    *(_killed(name) for name in (*SERVICES, "run", "guard", "supervisor")),
+    *(_killed(name) for name in (*SERVICES, "run", "guard", *ENDS_ALL)),
     *(_paused(name) for name in (*SERVICES, "run", "guard")),
     *(_stopped(name) for name in ("broker", "spark", "dagster-daemon", "code-server", "run")),
     _stopped("stack"),
