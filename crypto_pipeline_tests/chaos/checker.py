@@ -8,6 +8,7 @@ gaps. Doubled is an id twice in silver, a key twice in gold, a record twice in r
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -33,6 +34,11 @@ from crypto_pipeline_tests.crash.balance import (
 )
 
 FACTS = ("ticks", "candles")
+# How a run fails that met what its author did not think of, rather than a fault with a sentence.
+BUGS = frozenset(
+    ("TypeError", "AttributeError", "KeyError", "IndexError", "NameError", "AssertionError")
+)
+FAILED = re.compile(r"Error occurred while executing op [^\n]*\n\n([\w.]+)(?::|\n)")
 KEPT_SENSOR = "completed_polls"
 DRAIN_SECONDS = 420.0
 READ_SECONDS = 60.0
@@ -60,13 +66,20 @@ class Verdict:
     rejected: dict[str, int] = field(default_factory=dict)
     set_aside: dict[str, int] = field(default_factory=dict)
     gaps: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
 
     @property
+    def bugs(self) -> list[str]:
+        """Failures of runs that no fault explains: the code itself went wrong."""
+        return [name for name in self.failures if name.split(".")[-1] in BUGS]
+
+    @property
     def holds(self) -> bool:
         is_whole = not any(self.lost.values()) and not any(self.doubled.values())
-        return is_whole and not self.stuck and not self.audit and not self.shown
+        wrong = self.stuck or self.audit or self.shown or self.bugs
+        return is_whole and not wrong
 
 
 def check(stack: Stack, recorder: Recorder, beat: Beat) -> Verdict:
@@ -89,8 +102,16 @@ def check(stack: Stack, recorder: Recorder, beat: Beat) -> Verdict:
     found.set_aside = _by(stack, "silver/set_aside", "reason")
     for name in FACTS:
         found.facts[f"{name} in silver"] = sum(once(stack.settings, f"silver/{name}").values())
+    found.failures = failures(stack)
     found.audit = audit(stack)
     return found
+
+
+def failures(stack: Stack) -> dict[str, int]:
+    """Failed steps of runs by the class of their error, as the code server's log has them."""
+    logs = sorted((stack.settings.home / "logs").glob("code-server.log*"))
+    found = Counter(name for log in logs for name in FAILED.findall(log.read_text("utf-8")))
+    return dict(sorted(found.items()))
 
 
 def drain(stack: Stack, beat: Beat) -> list[str]:
