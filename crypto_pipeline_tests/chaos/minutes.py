@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from deltalake import DeltaTable
 
+from crypto_pipeline.contract.topic import REJECTED
 from crypto_pipeline.silver.gap_state import standing
 from crypto_pipeline.source.binance import KLINES, TICKER, native_name
 from crypto_pipeline.source.clock import minute_of
@@ -57,7 +59,9 @@ def unexplained(stack: Stack) -> Minutes:
     count = int((last - first) / MINUTE)
     due = {(s, first + MINUTE * n) for s in stack.settings.symbols for n in range(count)}
     answers = list(_answers(stack))
-    served = {key for key in _served(answers, stack.settings.symbols) if key[1] < last}
+    refused = set(_refused(root))
+    rows = _served(answers, stack.settings.symbols)
+    served = {key for key, row in rows if key[1] < last and row not in refused}
     missing = sorted((due | served) - had - noted)
     return Minutes(
         missing=[f"{symbol} {at:%Y-%m-%dT%H:%MZ}" for symbol, at in missing],
@@ -103,10 +107,17 @@ def _answers(stack: Stack) -> Iterator[dict[str, Any]]:
             yield answer
 
 
-def _served(answers: list[dict[str, Any]], symbols: tuple[str, ...]) -> set[Key]:
-    """Closed minutes that Binance's answers held, received or not."""
+def _refused(root: str) -> Iterator[str]:
+    """Rows of the market that gave no candle and are kept, verbatim, in bronze/rejected."""
+    for row in _rows(root, "bronze/rejected", "topic", "value"):
+        if row["topic"] == REJECTED.name:
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
+                yield json.dumps(json.loads(json.loads(row["value"])["body"]))
+
+
+def _served(answers: list[dict[str, Any]], symbols: tuple[str, ...]) -> Iterator[tuple[Key, str]]:
+    """Closed minutes that Binance's answers held, received or not, each with its row."""
     names = {native_name(symbol): symbol for symbol in symbols}
-    found: set[Key] = set()
     for answer in answers:
         path, query = _question(answer)
         if path != KLINES or answer["status"] != 200 or query.get("symbol") not in names:
@@ -114,8 +125,7 @@ def _served(answers: list[dict[str, Any]], symbols: tuple[str, ...]) -> set[Key]
         for row in _list(answer["body"]):
             if isinstance(row, list) and row and isinstance(row[0], int):
                 at = datetime.fromtimestamp(row[0] / 1000, UTC)
-                found.add((names[query["symbol"]], at))
-    return found
+                yield (names[query["symbol"]], at), json.dumps(row)
 
 
 def _ticks(answer: dict[str, Any]) -> int:
