@@ -91,8 +91,8 @@ def check(stack: Stack, recorder: Recorder, beat: Beat) -> Verdict:
     ends = Counter((name, number) for name, _, number, _ in topics)
     wait_until_read(recorder, dict(ends), seconds=READ_SECONDS)
     balance = Balance(lost=found.lost, doubled=found.doubled, records=found.records)
-    _layers(stack, topics, balance)
-    _witnessed(stack, recorder, found)
+    layers(stack, topics, balance)
+    witnessed(stack, recorder, found)
     minutes = unexplained(stack)
     found.lost["minutes"] = len(minutes.missing)
     found.examples += minutes.missing[:5]
@@ -133,7 +133,7 @@ def drain(stack: Stack, beat: Beat) -> list[str]:
     return [f"{run['jobName']} {run['status']}" for run in left] or ["raw does not come to the end"]
 
 
-def _layers(stack: Stack, topics: Counter[Any], into: Balance) -> None:
+def layers(stack: Stack, topics: Counter[Any], into: Balance) -> None:
     """Multisets of coordinates from the topics down to silver, and keys that must be unique."""
     settings = stack.settings
     raw = once(settings, "raw/records", *COORDINATES)
@@ -153,7 +153,7 @@ def _layers(stack: Stack, topics: Counter[Any], into: Balance) -> None:
         compare(key, found, Counter(set(found)), into)
 
 
-def _witnessed(stack: Stack, recorder: Recorder, found: Verdict) -> None:
+def witnessed(stack: Stack, recorder: Recorder, found: Verdict) -> None:
     """What the recorder saw acknowledged or on disk is in raw, byte for byte."""
     table = DeltaTable(f"{stack.settings.lake_root}/raw/records")
     columns = ["topic", "partition", "offset", "value"]
