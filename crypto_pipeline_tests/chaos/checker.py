@@ -42,6 +42,8 @@ FAILED = re.compile(r"Error occurred while executing op [^\n]*\n\n([\w.]+)(?::|\
 KEPT_SENSOR = "completed_polls"
 DRAIN_SECONDS = 420.0
 READ_SECONDS = 60.0
+# From a poll to the cycle that it starts is a moment without any run.
+ASK_SECONDS = 20.0
 LOOK_SECONDS = 0.5
 ONCE = {
     "gold/candles_1m": ("source", "symbol", "minute_at"),
@@ -121,13 +123,13 @@ def drain(stack: Stack, beat: Beat) -> list[str]:
     """
     beat.stop_all_but(KEPT_SENSOR)
     until = time.monotonic() + DRAIN_SECONDS
-    is_asked = False
-    while time.monotonic() < until:
+    asked_at = 0.0
+    while (now := time.monotonic()) < until:
         if beat.unfinished() == [] and not stack.spooled():
-            if is_asked and is_all_read(stack.direct):
+            if asked_at and is_all_read(stack.direct):
                 return []
-            is_asked = beat.ask_now() or is_asked
-            time.sleep(3)
+            if now - asked_at > ASK_SECONDS and beat.ask_now():
+                asked_at = now
         time.sleep(LOOK_SECONDS)
     left = beat.unfinished() or []
     return [f"{run['jobName']} {run['status']}" for run in left] or ["raw does not come to the end"]
