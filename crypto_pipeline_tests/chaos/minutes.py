@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,14 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from deltalake import DeltaTable
 
-from crypto_pipeline.contract.topic import REJECTED
 from crypto_pipeline.silver.gap_state import standing
-from crypto_pipeline.source.binance import KLINES, TICKER, native_name
+from crypto_pipeline.source.binance import TICKER
 from crypto_pipeline.source.clock import minute_of
 from crypto_pipeline_tests.chaos.stack import Stack
 
 MINUTE = timedelta(minutes=1)
-Key = tuple[str, datetime]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +30,10 @@ class Minutes:
 
 
 def unexplained(stack: Stack) -> Minutes:
-    """The minutes that had to be there, and those that were served, without what explains them.
+    """Minutes that had to be there, served or not, received or not, and that nothing explains.
 
-    A minute is judged when a later poll has come, so the newest polls' minutes are left out.
+    A minute is judged when a later poll has come, so the newest polls' minutes are left out; so
+    is what is before the first poll, where a history that was fetched anew begins later.
     """
     root = stack.settings.lake_root
     candles = _rows(root, "silver/candles", "symbol", "open_at")
@@ -59,10 +57,7 @@ def unexplained(stack: Stack) -> Minutes:
     count = int((last - first) / MINUTE)
     due = {(s, first + MINUTE * n) for s in stack.settings.symbols for n in range(count)}
     answers = list(_answers(stack))
-    refused = set(_refused(root))
-    rows = _served(answers, stack.settings.symbols)
-    served = {key for key, row in rows if key[1] < last and row not in refused}
-    missing = sorted((due | served) - had - noted)
+    missing = sorted(due - had - noted)
     return Minutes(
         missing=[f"{symbol} {at:%Y-%m-%dT%H:%MZ}" for symbol, at in missing],
         states=dict(_states(ledger)),
@@ -105,27 +100,6 @@ def _answers(stack: Stack) -> Iterator[dict[str, Any]]:
         answer = json.loads(line)
         if "/api/v3/" in answer["request"] or "/kraken/" in answer["request"]:
             yield answer
-
-
-def _refused(root: str) -> Iterator[str]:
-    """Rows of the market that gave no candle and are kept, verbatim, in bronze/rejected."""
-    for row in _rows(root, "bronze/rejected", "topic", "value"):
-        if row["topic"] == REJECTED.name:
-            with suppress(ValueError, KeyError, TypeError, RecursionError):
-                yield json.dumps(json.loads(json.loads(row["value"])["body"]))
-
-
-def _served(answers: list[dict[str, Any]], symbols: tuple[str, ...]) -> Iterator[tuple[Key, str]]:
-    """Closed minutes that Binance's answers held, received or not, each with its row."""
-    names = {native_name(symbol): symbol for symbol in symbols}
-    for answer in answers:
-        path, query = _question(answer)
-        if path != KLINES or answer["status"] != 200 or query.get("symbol") not in names:
-            continue
-        for row in _list(answer["body"]):
-            if isinstance(row, list) and row and isinstance(row[0], int):
-                at = datetime.fromtimestamp(row[0] / 1000, UTC)
-                yield (names[query["symbol"]], at), json.dumps(row)
 
 
 def _ticks(answer: dict[str, Any]) -> int:
