@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 PLAIN := not spark and not integration and not browser and not helm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests up once check test prove bench clean jars
+.PHONY: help setup setup-tests up once check test prove bench chaos clean jars
 
 help: ## Show what each command does
 	@echo "Start with: make up"
@@ -44,6 +44,10 @@ bench: setup-tests ## Measure against bare references (an hour); the cycle goes 
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.minute
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.publish
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.scoring
+
+chaos: setup-tests ## Try to destroy the whole stack, 500 faults (hours); results go to docs/reliability
+	-@$(PYTHON) -m crypto_pipeline.embedded.fetch_jars
+	@$(PYTHON) -m crypto_pipeline_tests.chaos
 
 clean: setup ## Remove the state folder (data, logs, jars) after asking
 	@$(PYTHON) -m crypto_pipeline.embedded.clean

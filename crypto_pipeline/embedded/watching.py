@@ -36,6 +36,7 @@ class Watch:
         self._console = console
         self._seen = supervisor.states()
         self._down_since: dict[str, float] = {}
+        self._can_note = True
 
     def watch(self) -> None:
         """Until a signal, or an error that ends the stack."""
@@ -52,7 +53,18 @@ class Watch:
             if states[name].name in ("STARTING", "RUNNING"):
                 seconds = time.monotonic() - self._down_since.pop(name)
                 say_up(self._services[name], seconds, console=self._console)
-        running_file.note(self._supervisor.pid, self._settings)
+        self._note()
+
+    def _note(self) -> None:
+        """On a full disk the note of before stands: a stack that runs is not ended for it."""
+        try:
+            running_file.note(self._supervisor.pid, self._settings)
+        except OSError as error:
+            if self._can_note:
+                self._console.print(f"[yellow]What runs cannot be noted: {escape(str(error))}[/]")
+            self._can_note = False
+        else:
+            self._can_note = True
 
     def _compare(self, state: State, before: State) -> None:
         name = state.service

@@ -26,12 +26,11 @@ class UpkeepResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Opens the lake on first use; all parts of a run share one bite of time."""
 
     _open: Upkeep | None = PrivateAttr(default=None)
-    _is_wanted: Callable[[], bool] = PrivateAttr(default=lambda: False)
+    # No function as the default: pydantic takes it for a descriptor, and calls it with itself.
+    _instance: dg.DagsterInstance | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        instance = context.instance
-        if instance is not None:
-            self._is_wanted = lambda: is_cycle_waiting(instance)
+        self._instance = context.instance
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         if self._open is not None:
@@ -44,6 +43,9 @@ class UpkeepResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             settings = settings_module.load()
             self._open = open_upkeep(settings, open_lake(settings), is_wanted=self._is_wanted)
         return self._open
+
+    def _is_wanted(self) -> bool:
+        return self._instance is not None and is_cycle_waiting(self._instance)
 
     def take(self, kind: Kind) -> dg.MaterializeResult[None]:
         done, left = self._upkeep.take(kind)

@@ -21,6 +21,9 @@ RUN = {
     "python -m crypto_pipeline_tests.crash.kills": (
         "crash/test_kills.py::test_after_kills_at_the_seams_every_layer_has_everything_once"
     ),
+    "python -m crypto_pipeline_tests.chaos": (
+        "chaos/test_chaos.py::test_what_is_harmed_heals_and_nothing_is_lost_or_doubled_or_shown"
+    ),
     "make up": "browser/test_screens.py::test_the_dashboard_fills_and_its_price_moves",
     "make once": f"{LAKE}::test_once_prints_a_balanced_cycle",
     "make clean": "documents/test_make.py::test_clean_removes_what_is_ours_after_a_yes",
@@ -29,6 +32,7 @@ RUN = {
     "make test": "documents/test_make.py::test_a_recipe_runs_what_is_there",
     "make check": "documents/test_make.py::test_a_recipe_runs_what_is_there",
     "make prove": "documents/test_make.py::test_a_recipe_runs_what_is_there",
+    "make chaos": "documents/test_make.py::test_a_recipe_runs_what_is_there",
     "make bench": "documents/test_make.py::test_a_recipe_runs_what_is_there",
     "crypto-pipeline adopt-topic": f"{LAKE}::test_adopt_topic_changes_nothing_of_the_same_topics",
     "crypto-pipeline audit": f"{LAKE}::test_audit_finds_no_difference",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -14,6 +15,7 @@ from crypto_pipeline.definitions import defs
 from crypto_pipeline.gold.schema import MARKET_SUMMARY
 from crypto_pipeline.maintenance.lake_upkeep import Counted
 from crypto_pipeline.maintenance.work import Kind
+from crypto_pipeline.resources import upkeep
 from crypto_pipeline.resources.upkeep import UpkeepResource
 from crypto_pipeline_tests.alerting.servers import webhook
 from crypto_pipeline_tests.lake.delta_log import make_table, record, write_commit
@@ -79,6 +81,37 @@ def test_a_bite_goes_through_all_kinds_and_counts_files(instance: dg.DagsterInst
         "now_is_compact": False,
         "logs_are_bounded": True,
     }
+
+
+@pytest.mark.parametrize("is_waiting", [False, True])
+def test_a_bite_can_ask_whether_a_cycle_waits(
+    *,
+    is_waiting: bool,
+    instance: dg.DagsterInstance,
+    lake_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every bite with something to do failed at this question."""
+    told: list[bool] = []
+
+    class Asking(Stub):
+        lake = SimpleNamespace(spark=None)
+
+        def __init__(self, is_wanted: Callable[[], bool]) -> None:
+            super().__init__()
+            self.is_wanted = is_wanted
+
+        def take(self, kind: Kind) -> tuple[list[Any], int]:
+            told.append(self.is_wanted())
+            return super().take(kind)
+
+    monkeypatch.setattr(upkeep, "open_lake", lambda settings: None)
+    monkeypatch.setattr(upkeep, "open_upkeep", lambda *_, is_wanted: Asking(is_wanted))
+    monkeypatch.setattr(upkeep, "disconnect", lambda spark: None)
+    monkeypatch.setattr(upkeep, "is_cycle_waiting", lambda asked: is_waiting)
+    done = defs().resolve_job_def("lake_upkeep").execute_in_process(instance=instance)
+    assert done.success
+    assert told == [is_waiting] * 4
 
 
 def test_history_is_pruned_by_its_job(instance: dg.DagsterInstance, lake_root: Path) -> None:

@@ -1,0 +1,121 @@
+"""Every minute of the market has a candle or a row in the ledger of gaps, and why it must."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from deltalake import DeltaTable
+
+from crypto_pipeline.silver.gap_state import standing
+from crypto_pipeline.source.binance import TICKER
+from crypto_pipeline.source.clock import minute_of
+from crypto_pipeline_tests.chaos.stack import Stack
+
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minutes:
+    """`missing` are minutes that nothing explains; `states` counts minutes of the ledger."""
+
+    missing: list[str]
+    states: dict[str, int]
+    served: dict[str, int]
+
+
+def unexplained(stack: Stack) -> Minutes:
+    """Minutes that had to be there, served or not, received or not, and that nothing explains.
+
+    A minute is judged when a later poll has come, so the newest polls' minutes are left out; so
+    is what is before the first poll, where a history that was fetched anew begins later.
+    """
+    root = stack.settings.lake_root
+    candles = _rows(root, "silver/candles", "symbol", "open_at")
+    had = {(row["symbol"], row["open_at"]) for row in candles}
+    columns = ("source", "symbol", "from_at", "to_at", "cause", "state", "batch")
+    ledger = standing(_rows(root, "silver/gaps", *columns))
+    noted = {
+        (symbol, one["from_at"] + MINUTE * number)
+        for (_, symbol), intervals in ledger.items()
+        for one in intervals
+        for number in range(int((one["to_at"] - one["from_at"]) / MINUTE))
+    }
+    polls = sorted(
+        {
+            row["poll_at"]
+            for row in _rows(root, "bronze/polls", "poll_at", "purpose")
+            if row["purpose"] == "minute"
+        }
+    )
+    first, last = minute_of(polls[0]), polls[-1] - 2 * MINUTE
+    count = int((last - first) / MINUTE)
+    due = {(s, first + MINUTE * n) for s in stack.settings.symbols for n in range(count)}
+    answers = list(_answers(stack))
+    missing = sorted(due - had - noted)
+    return Minutes(
+        missing=[f"{symbol} {at:%Y-%m-%dT%H:%MZ}" for symbol, at in missing],
+        states=dict(_states(ledger)),
+        served={
+            "answers": len(answers),
+            "answers not received": sum(not one["is_delivered"] for one in answers),
+            "ticks served": sum(_ticks(one) for one in answers),
+            "minutes due": len(due),
+            "minutes": len(polls),
+        },
+    )
+
+
+def _rows(root: str, key: str, *columns: str) -> list[dict[str, Any]]:
+    table = DeltaTable(f"{root}/{key}").to_pyarrow_table(columns=list(columns))
+    return [
+        {
+            name: value.astimezone(UTC) if isinstance(value, datetime) else value
+            for name, value in row.items()
+        }
+        for row in table.to_pylist()
+    ]
+
+
+def _states(ledger: dict[Any, Any]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for intervals in ledger.values():
+        for one in intervals:
+            minutes = int((one["to_at"] - one["from_at"]) / MINUTE)
+            found[one["state"]] += minutes
+            found[f"of {one['cause']}"] += minutes
+    return found
+
+
+def _answers(stack: Stack) -> Iterator[dict[str, Any]]:
+    """What the wire wrote down of the market's answers to questions about the market."""
+    if not stack.answers.exists():
+        return
+    for line in stack.answers.read_text().splitlines():
+        answer = json.loads(line)
+        if "/api/v3/" in answer["request"] or "/kraken/" in answer["request"]:
+            yield answer
+
+
+def _ticks(answer: dict[str, Any]) -> int:
+    path, _ = _question(answer)
+    return len(_list(answer["body"])) if path == TICKER and answer["status"] == 200 else 0
+
+
+def _question(answer: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    words = answer["request"].split(" ")
+    parts = urlsplit(words[1] if len(words) > 1 else "")
+    return parts.path, {name: values[0] for name, values in parse_qs(parts.query).items()}
+
+
+def _list(body: str) -> list[Any]:
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return []
+    return content if isinstance(content, list) else []

@@ -1,0 +1,47 @@
+"""What was done and found so far, kept over several sittings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crypto_pipeline_tests.chaos.checker import Verdict
+from crypto_pipeline_tests.proof import ROOT
+
+FILE = ROOT / "build" / "chaos" / "tally.json"
+
+
+@dataclass
+class Tally:
+    """Chunks by the index of their first fault; one that did not end is done again."""
+
+    seed: int
+    code: str
+    chunks: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, seed: int, code: str, file: Path = FILE) -> Tally:
+        """What was done with this seed on this code; on another it would say nothing."""
+        if file.exists():
+            content = json.loads(file.read_text())
+            if (content["seed"], content["code"]) == (seed, code):
+                return cls(**content)
+        return cls(seed=seed, code=code)
+
+    def add(self, begin: int, campaign: dict[str, Any], verdict: Verdict) -> None:
+        self.chunks[str(begin)] = {**campaign, "verdict": asdict(verdict)}
+
+    def save(self, file: Path = FILE) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+    def done(self) -> set[int]:
+        """Indexes of faults after which the books were looked at."""
+        return {one["index"] for chunk in self.chunks.values() for one in chunk["healed"]}
+
+
+def last_seed(file: Path = FILE) -> int | None:
+    """The seed of the sitting before, so that a call without one goes on with it."""
+    return int(json.loads(file.read_text())["seed"]) if file.exists() else None

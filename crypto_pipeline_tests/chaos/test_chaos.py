@@ -1,0 +1,61 @@
+"""The short profile: the real stack, a fault of several classes each, a fresh seed every time.
+
+Faults come while the first cycle still goes; what they did is judged once, at the end. The full
+profile is `make chaos`; what it found is in docs/reliability.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from contextlib import ExitStack
+
+import pytest
+
+from crypto_pipeline.contract.topic import TOPICS
+from crypto_pipeline.embedded import jars
+from crypto_pipeline_tests.chaos.campaign import close, fresh_seed, open_campaign
+from crypto_pipeline_tests.chaos.checker import check
+from crypto_pipeline_tests.chaos.kinds import BY_NAME, Kind
+from crypto_pipeline_tests.chaos.schedule import faults_at
+from crypto_pipeline_tests.conftest import ROOT, missing
+
+# One of each line, none of which makes Spark start cold a second time.
+CHOICES = (
+    ("venue 429", "venue 503", "venue cut_body", "venue nulls", "venue drift", "venue not_json"),
+    ("wire http cut", "wire http reset", "wire http hold"),
+    ("wire kafka reset", "wire kafka cut", "pause broker", "kill broker"),
+    tuple(f"poison {topic.name}" for topic in TOPICS),
+    ("records repeated", "records drifted", "records late"),
+    ("kill simulator", "clock forward", "pause simulator"),
+    ("kill dagster-daemon", "stop dagster-daemon", "kill dashboard", "kill metrics"),
+)
+
+
+def chosen(seed: int) -> list[Kind]:
+    dice = random.Random(seed)
+    return [BY_NAME[dice.choice(names)] for names in CHOICES]
+
+
+@pytest.mark.spark
+@pytest.mark.integration
+@pytest.mark.timeout(1800)
+def test_what_is_harmed_heals_and_nothing_is_lost_or_doubled_or_shown() -> None:
+    if jars.missing(jars.read_lock(), ROOT / "build"):
+        missing("the jars of the broker and of Spark are not here: `make test` with a network")
+    seed = int(os.environ.get("SEED") or fresh_seed())
+    print(f"chaos: seed {seed}")  # noqa: T201 - a failure must be reproducible
+    kinds = chosen(seed)
+    with ExitStack() as held:
+        campaign = open_campaign(held)
+        campaign.start()
+        for index, kind in enumerate(kinds):
+            (fault, *_) = faults_at(seed, index, [kind])
+            healed = campaign.go_through(index, [fault], to_forecast=False)
+            assert healed.is_in_time, healed
+        verdict = check(campaign.stack, campaign.recorder, campaign.beat)
+        verdict.shown = close(campaign)
+    print(verdict)  # noqa: T201
+    assert verdict.holds, verdict
+    assert verdict.facts["ticks in silver"] > 0
+    assert verdict.facts["acknowledged"] == verdict.records

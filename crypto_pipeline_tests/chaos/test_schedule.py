@@ -1,0 +1,81 @@
+"""The schedule is a function of seed and index, has every kind, and pairs a tenth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from crypto_pipeline.simulator.faults import FAULT_KINDS
+from crypto_pipeline_tests.chaos.checker import Verdict
+from crypto_pipeline_tests.chaos.kinds import BY_NAME, KINDS
+from crypto_pipeline_tests.chaos.schedule import faults_at
+from crypto_pipeline_tests.chaos.scoreboard import board, page
+from crypto_pipeline_tests.chaos.tally import Tally, last_seed
+
+SEED = 20_261_126
+FULL = 500
+
+
+def test_the_same_seed_and_index_are_the_same_fault() -> None:
+    assert faults_at(SEED, 41) == faults_at(SEED, 41)
+    assert [faults_at(SEED, n) for n in range(20)] != [faults_at(SEED + 1, n) for n in range(20)]
+
+
+def test_every_kind_comes_in_each_round() -> None:
+    for turn in range(FULL // len(KINDS)):
+        firsts = [faults_at(SEED, turn * len(KINDS) + n)[0].name for n in range(len(KINDS))]
+        assert sorted(firsts) == sorted(kind.name for kind in KINDS)
+
+
+def test_a_tenth_are_pairs_of_two_groups() -> None:
+    pairs = [found for n in range(FULL) if len(found := faults_at(SEED, n)) == 2]
+    assert 0.06 * FULL < len(pairs) < 0.14 * FULL
+    assert all(one.kind.group != other.kind.group for one, other in pairs)
+
+
+def test_kinds_are_of_every_class_and_have_a_bound() -> None:
+    groups = Counter(kind.group for kind in KINDS)
+    assert groups["venue"] == len(FAULT_KINDS)
+    assert groups.keys() == {
+        *("kill", "pause", "stop", "wire", "disk", "venue", "clock", "records", "poison", "hostile")
+    }
+    assert all(kind.bound > 0 and kind.lasts[0] <= kind.lasts[1] for kind in KINDS)
+    assert len({kind.name for kind in KINDS}) == len(KINDS)
+
+
+@pytest.fixture
+def tally() -> Tally:
+    found = Tally(seed=SEED, code="c0de")
+    healed = {
+        "index": 0, "names": ["kill broker"], "held_seconds": 0.1, "recovery_seconds": 21.5,
+        "bound": 240.0, "has_recovered": True, "ended": 0, "why": "",
+    }  # fmt: skip
+    late = {**healed, "index": 1, "names": ["venue 429", "disk full"], "recovery_seconds": 999.0}
+    told = {
+        "seconds": 120, "healed": [healed, late], "longest_stale": 30.0, "memory_slope": 5,
+        "memory_mebibytes": 3_000, "disk_slope": 7, "disk": "tmpfs", "python": "3.11",
+    }  # fmt: skip
+    found.add(0, told, Verdict(lost={"raw": 1}, doubled={"raw": 0}, audit="a difference"))
+    return found
+
+
+def test_a_second_sitting_knows_what_the_first_did(tally: Tally, tmp_path: Path) -> None:
+    file = tmp_path / "tally.json"
+    tally.save(file)
+    assert last_seed(file) == SEED
+    assert Tally.open(SEED, "c0de", file).done() == {0, 1}
+    assert Tally.open(SEED, "other", file).done() == set()
+    assert Tally.open(SEED + 1, "c0de", file).done() == set()
+
+
+def test_the_scoreboard_says_what_did_not_hold(tally: Tally) -> None:
+    found = board(tally, of=FULL)
+    assert found["lost"] == {"raw": 1}
+    assert [one["index"] for one in found["not_in_time"]] == [1]
+    assert (found["faults"], found["pairs"], found["audits_clean"]) == (2, 1, 0)
+    text = page(found)
+    assert "| **lost** | **1** (raw 1) |" in text
+    assert f"| kill broker | 1 | 21.5 | 21.5 | {BY_NAME['kill broker'].bound:.0f} |" in text
+    assert f"--seed {SEED} --faults {FULL}" in text
