@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from crypto_pipeline_tests.crash.seams import (
     every_seam,
 )
 from crypto_pipeline_tests.crash.tally import Tally, left
+from crypto_pipeline_tests.short_lived import short_lived
 
 SITTING_SECONDS = 14_000
 
@@ -67,7 +69,10 @@ def test_after_kills_at_the_seams_every_layer_has_everything_once(is_in_bucket: 
     dice = claim.random()
     chosen: list[Kill] = every_seam() if proof.is_full() else each_kind(dice)
     kills = [*chosen, *at_random(claim.count, claim.random())]
-    with a_stack(is_in_bucket=is_in_bucket, dice=dice) as stack:
+    with ExitStack() as held:
+        if not proof.is_full():
+            held.enter_context(short_lived())
+        stack = held.enter_context(a_stack(is_in_bucket=is_in_bucket, dice=dice))
         kill_all(stack, kills, tally, until=time.monotonic() + SITTING_SECONDS)
     assert left(kills, tally) == []
     assert (tally.lost, tally.doubled) == (0, 0)

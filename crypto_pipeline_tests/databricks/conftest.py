@@ -22,6 +22,7 @@ from crypto_pipeline_tests.databricks.cluster import (
 )
 from crypto_pipeline_tests.databricks.engines import PREFIX, Engines
 from crypto_pipeline_tests.databricks.workspace import TOKEN, VOLUME, put_wheel, serving
+from crypto_pipeline_tests.short_lived import short_lived
 from crypto_pipeline_tests.store.server import KEYS
 from crypto_pipeline_tests.store.server import serving as serving_store
 
@@ -56,6 +57,7 @@ def engines(
         conf = s3_conf(place, store.url, folder)
         with (
             pytest.MonkeyPatch.context() as patch,
+            short_lived(),
             cluster(python, folder / "packages", folder=folder, conf=conf) as running,
             services(settings, ["spark"]),
         ):

@@ -37,18 +37,9 @@ def settings(make_settings: Callable[..., Settings]) -> Settings:
     return make_settings()
 
 
-def test_a_killed_supervisor_ends_everything(settings: Settings) -> None:
-    with running(settings) as up:
-        up.wait_for(r"up\s+broker")
-        members = up.members()
-        os.kill(up.pid_of("supervisor.supervisord"), signal.SIGKILL)
-
-        assert up.process.wait(30) == 2
-        assert "The process supervisor was killed" in up.text()
-        assert processes.alive(members) == ()
-
-
-def test_what_a_killed_up_left_is_ended_by_the_next(settings: Settings) -> None:
+def test_what_a_killed_up_left_is_ended_by_the_next_and_a_killed_supervisor_ends_everything(
+    settings: Settings,
+) -> None:
     with running(settings) as up:
         up.wait_for(r"up\s+broker")
         first = up.members()
@@ -57,6 +48,11 @@ def test_what_a_killed_up_left_is_ended_by_the_next(settings: Settings) -> None:
         with running(settings) as second:
             second.wait_for(r"up\s+broker")
             assert processes.alive(first) == ()
+            members = second.members()
+            os.kill(second.pid_of("supervisor.supervisord"), signal.SIGKILL)
+            assert second.process.wait(30) == 2
+            assert "The process supervisor was killed" in second.text()
+            assert processes.alive(members) == ()
 
 
 def test_a_service_that_cannot_start_ends_everything_with_its_last_lines(

@@ -31,6 +31,7 @@ from crypto_pipeline.stream.topics import ensure
 from crypto_pipeline.trace.command import trace_command
 from crypto_pipeline_tests import proof
 from crypto_pipeline_tests.conftest import missing
+from crypto_pipeline_tests.short_lived import short_lived
 from crypto_pipeline_tests.store.proxy import Fault, Proxy, Request
 from crypto_pipeline_tests.store.server import Store
 from crypto_pipeline_tests.topics import NAMES
@@ -50,14 +51,14 @@ def in_bucket(
     """
     values = store.settings("cycle")
     settings = make_settings(
-        **{**values, "AWS_ENDPOINT_URL": _proxy.url}, SYMBOLS="BTC-USDT,ETH-USDT", HISTORY_HOURS="2"
+        **{**values, "AWS_ENDPOINT_URL": _proxy.url}, SYMBOLS="BTC-USDT,ETH-USDT", HISTORY_HOURS="1"
     )
     if jars.missing(jars.needed(settings), jars.folder(settings)):
         missing("the jars of Spark and of S3 are not here: `make test` with a network")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
             patch.setenv(name, value)
-        with services(settings, ["broker", "spark", "simulator"]):
+        with short_lived(), services(settings, ["broker", "spark", "simulator"]):
             ensure(settings)
             yield settings
 
