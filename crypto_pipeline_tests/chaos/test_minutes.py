@@ -12,6 +12,7 @@ import pytest
 from deltalake import write_deltalake
 
 from crypto_pipeline import settings as settings_module
+from crypto_pipeline_tests.chaos import minutes as minutes_module
 from crypto_pipeline_tests.chaos.minutes import unexplained
 from crypto_pipeline_tests.chaos.stack import Stack
 
@@ -88,10 +89,19 @@ def test_a_repaired_minute_is_explained(stack: Stack) -> None:
     assert unexplained(stack).missing == []
 
 
-@pytest.mark.parametrize(("venue", "is_excused"), [("kraken", True), ("binance", False)])
-def test_a_quiet_minute_is_one_only_where_the_venue_serves_none(
-    venue: str, stack: Stack, *, is_excused: bool
+@pytest.mark.parametrize(
+    ("venue", "trades", "is_excused"),
+    [("kraken", 0, True), ("kraken", 9, False), ("binance", 0, False)],
+)
+def test_a_quiet_minute_is_one_only_without_a_trade_and_where_the_venue_serves_none(
+    venue: str,
+    trades: int,
+    stack: Stack,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_excused: bool,
 ) -> None:
+    monkeypatch.setattr(minutes_module, "_trades", lambda *_: trades)
     ticked(stack, {"symbol": SYMBOL, "venue": venue, "poll_at": AT + 6 * MINUTE})
     found = unexplained(stack)
     assert (found.missing == []) is is_excused
