@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from types import FrameType
 
 from crypto_pipeline_tests.chaos import crowded, scoreboard
 from crypto_pipeline_tests.chaos.campaign import close, fresh_seed, open_campaign, told
@@ -54,6 +55,12 @@ def run_chunk(tally: Tally, indexes: Sequence[int], *, is_hostile: bool) -> bool
     return verdict.holds and all(one.is_in_time for one in campaign.healed)
 
 
+def cut_short(number: int, frame: FrameType | None) -> None:
+    """What was started is still stopped, and the disk unmounted; nothing interrupts that."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int)
@@ -63,8 +70,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--chunk", type=int, default=CHUNK)
     parser.add_argument("--hostile", action="store_true")
     given = parser.parse_args(arguments)
-    # Cut short, it still stops what it started and unmounts its disk.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, cut_short)
     board = "hostile" if given.hostile else "scoreboard"
     file = FILE.with_stem(board)
     seed = next(one for one in (given.seed, last_seed(file), fresh_seed()) if one is not None)

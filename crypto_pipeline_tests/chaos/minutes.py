@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +14,15 @@ from urllib.parse import parse_qs, urlsplit
 from deltalake import DeltaTable
 
 from crypto_pipeline.silver.gap_state import standing
-from crypto_pipeline.source.binance import TICKER
+from crypto_pipeline.silver.gaps import EMPTY_MINUTES_SERVED
+from crypto_pipeline.source.binance import TICKER, native_name
 from crypto_pipeline.source.clock import minute_of
 from crypto_pipeline_tests.chaos.stack import Stack
 
 MINUTE = timedelta(minutes=1)
+# The place of the count of trades in a row of klines.
+TRADES = 8
+Key = tuple[str, datetime]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +62,9 @@ def unexplained(stack: Stack) -> Minutes:
     count = int((last - first) / MINUTE)
     due = {(s, first + MINUTE * n) for s in stack.settings.symbols for n in range(count)}
     answers = list(_answers(stack))
-    missing = sorted(due - had - noted)
+    silent = due & set(_quiet(root)) - had - noted
+    quiet = {key for key in silent if not _trades(stack, key)}
+    missing = sorted(due - had - noted - quiet)
     return Minutes(
         missing=[f"{symbol} {at:%Y-%m-%dT%H:%MZ}" for symbol, at in missing],
         states=dict(_states(ledger)),
@@ -66,9 +73,30 @@ def unexplained(stack: Stack) -> Minutes:
             "answers not received": sum(not one["is_delivered"] for one in answers),
             "ticks served": sum(_ticks(one) for one in answers),
             "minutes due": len(due),
+            "minutes taken for quiet": len(quiet),
             "minutes": len(polls),
         },
     )
+
+
+def _trades(stack: Stack, key: Key) -> int:
+    """How many trades the minute had, by the simulator's own word, which no fault touches."""
+    symbol, at = key
+    open_ms = int(at.timestamp() * 1000)
+    query = f"symbol={native_name(symbol)}&interval=1m&startTime={open_ms}&endTime={open_ms}"
+    address = f"http://127.0.0.1:{stack.behind['http']}/truth/klines?{query}"
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        return sum(int(row[TRADES]) for row in json.load(answer))
+
+
+def _quiet(root: str) -> Iterator[Key]:
+    """Minutes of which a tick came and, by the ledger's rule (docs/gaps.md), no candle had to.
+
+    These venues serve none without a trade; whether there was one is another question.
+    """
+    for row in _rows(root, "silver/ticks", "symbol", "poll_at", "venue"):
+        if row["venue"] not in EMPTY_MINUTES_SERVED:
+            yield row["symbol"], row["poll_at"] - MINUTE
 
 
 def _rows(root: str, key: str, *columns: str) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import pytest
 from deltalake import write_deltalake
 
 from crypto_pipeline import settings as settings_module
+from crypto_pipeline_tests.chaos import minutes as minutes_module
 from crypto_pipeline_tests.chaos.minutes import unexplained
 from crypto_pipeline_tests.chaos.stack import Stack
 
@@ -41,8 +42,13 @@ def stack(tmp_path: Path) -> Stack:
     }  # fmt: skip
     text = dict.fromkeys(("source", "symbol", "cause", "state"), pa.string())
     put(found, "silver/gaps", [gap], **text, from_at=TIME, to_at=TIME, batch=pa.int64())
-    put(found, "bronze/rejected", [], topic=pa.string(), value=pa.binary())
+    ticked(found)
     return found
+
+
+def ticked(stack: Stack, *rows: dict[str, Any]) -> None:
+    text = dict.fromkeys(("symbol", "venue"), pa.string())
+    put(stack, "silver/ticks", list(rows), **text, poll_at=TIME)
 
 
 def put(stack: Stack, key: str, rows: list[dict[str, Any]], **columns: pa.DataType) -> None:
@@ -81,3 +87,22 @@ def test_a_repaired_minute_is_explained(stack: Stack) -> None:
         symbol=pa.string(), open_at=TIME,
     )  # fmt: skip
     assert unexplained(stack).missing == []
+
+
+@pytest.mark.parametrize(
+    ("venue", "trades", "is_excused"),
+    [("kraken", 0, True), ("kraken", 9, False), ("binance", 0, False)],
+)
+def test_a_quiet_minute_is_one_only_without_a_trade_and_where_the_venue_serves_none(
+    venue: str,
+    trades: int,
+    stack: Stack,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_excused: bool,
+) -> None:
+    monkeypatch.setattr(minutes_module, "_trades", lambda *_: trades)
+    ticked(stack, {"symbol": SYMBOL, "venue": venue, "poll_at": AT + 6 * MINUTE})
+    found = unexplained(stack)
+    assert (found.missing == []) is is_excused
+    assert found.served["minutes taken for quiet"] == is_excused
