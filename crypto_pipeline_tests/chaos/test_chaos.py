@@ -19,6 +19,7 @@ from crypto_pipeline_tests.chaos.checker import check
 from crypto_pipeline_tests.chaos.kinds import BY_NAME, Kind
 from crypto_pipeline_tests.chaos.schedule import faults_at
 from crypto_pipeline_tests.conftest import ROOT, missing
+from crypto_pipeline_tests.short_lived import short_lived
 
 # One of each line, none of which makes Spark start cold a second time.
 CHOICES = (
@@ -47,6 +48,7 @@ def test_what_is_harmed_heals_and_nothing_is_lost_or_doubled_or_shown() -> None:
     print(f"chaos: seed {seed}")  # noqa: T201 - a failure must be reproducible
     kinds = chosen(seed)
     with ExitStack() as held:
+        held.enter_context(short_lived())
         campaign = open_campaign(held)
         campaign.start()
         for index, kind in enumerate(kinds):
