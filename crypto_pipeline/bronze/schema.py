@@ -126,7 +126,7 @@ POLLS = Table(
             column(
                 "candles_missed",
                 ArrayType(StringType()),
-                "Symbols whose candle request got no answer",
+                "Symbols whose candle request got no answer, or none to rely on",
             ),
             REPLAYED,
             *COORDINATES,

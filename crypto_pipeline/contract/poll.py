@@ -32,7 +32,8 @@ class PollRecord:
     `ended_at` is the age of the answer.
     `purpose` tells the minute's poll from a fetch of candles that open in [poll_at, until_at).
     `candles` counts those that rode along. `candles_due` are the symbols whose just-closed
-    candle a minute's poll was to bring; `candles_missed` those whose request got no answer.
+    candle a minute's poll was to bring; `candles_missed` those whose request got no answer, or
+    one that does not tell whether there is a candle.
     """
 
     market: MarketKind

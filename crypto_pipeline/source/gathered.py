@@ -24,7 +24,8 @@ class Gathered:
     """What has come in so far; `failures` are of requests, `notes` of anything short of whole.
 
     `asked` are the symbols asked for, which a whole venue only tells with its answer.
-    `due` are the symbols whose closed candle is owed, `missed` those whose request had no answer.
+    `due` are the symbols whose closed candle is owed, `missed` those whose request had
+    no answer that tells whether there is one.
     """
 
     ticks: list[Tick] = field(default_factory=list)

@@ -120,6 +120,8 @@ def take_candles(
             is_backfill=is_backfill,
         )
         part.candles = [candle for candle in candles if start <= candle.open_at < end]
+        if not is_backfill:
+            _note_unheard(part, symbol, end=end, finished_by=finished_by)
         return part
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -134,6 +136,23 @@ def take_candles(
     failures = [failure for part in parts for failure in part.failures]
     if is_backfill and parts and len(failures) == len(parts):
         got.failures += failures
+
+
+def _note_unheard(part: Gathered, symbol: str, *, end: datetime, finished_by: datetime) -> None:
+    """A minute that is not among the candles had no trade only when the answer can say so.
+
+    It cannot where a row of it was refused, nor before the venue's clock has passed the minute:
+    the clock may be an old answer's.
+    """
+    if any(candle.open_at >= end - MINUTE for candle in part.candles):
+        return
+    if part.rejected:
+        part.notes.append(f"no candles of {symbol}: what was served of them is refused")
+    elif finished_by < end:
+        part.notes.append(f"no candles of {symbol}: the venue's clock says {finished_by:%H:%M:%S}")
+    else:
+        return
+    part.missed.append(symbol)
 
 
 def note_failure(poll: Polling, got: Gathered, error: MarketError, endpoint: str) -> None:

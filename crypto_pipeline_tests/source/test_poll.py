@@ -137,6 +137,20 @@ def test_poll__candle_that_is_open_by_the_venues_clock_is_not_taken() -> None:
     got = poll(simulator(now_ms=NOW_MS - 10_000))
     assert len(got.ticks) == 3
     assert got.candles == ()
+    # Kept as missed: elsewhere a minute without a candle is one without a trade.
+    assert got.poll.candles_missed == SYMBOLS
+    assert "the venue's clock says" in str(got.poll.reason)
+
+
+@pytest.mark.parametrize("kind", ["nan", "nulls", "scalar_row"])
+def test_poll__a_candle_that_is_refused_is_missed(kind: str) -> None:
+    app = simulator()
+    fault(app, kind, endpoint="/api/v3/klines")
+    got = poll(app)
+    assert (len(got.candles), len(got.rejected)) == (2, 1)
+    (missed,) = got.poll.candles_missed
+    assert missed not in {candle.symbol for candle in got.candles}
+    assert f"no candles of {missed}: what was served of them is refused" in str(got.poll.reason)
 
 
 def test_history__pages_and_marks_backfill() -> None:
