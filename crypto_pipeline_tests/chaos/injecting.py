@@ -166,6 +166,7 @@ class Injector:
             "late": lambda: messages.late(self.recorder, now),
             "drifted": lambda: messages.drifted(self.recorder, now),
         }[fault.kind.target]()
+        assert made, "no fact was seen yet that could be sent again"
         messages.send(self.stack.direct, made)
 
     def _poison(self, fault: Fault) -> None:

@@ -39,8 +39,8 @@ def faults_at(seed: int, index: int, kinds: Sequence[Kind] = KINDS) -> tuple[Fau
     dice = random.Random(f"{seed}:{index}")
     first = order[place]
     found = [_fault(first, dice)]
-    if dice.random() < PAIRED:
-        others = [kind for kind in kinds if kind.group != first.group]
+    others = [kind for kind in kinds if kind.group != first.group]
+    if dice.random() < PAIRED and others:
         found.append(_fault(dice.choice(others), dice))
     return tuple(found)
 

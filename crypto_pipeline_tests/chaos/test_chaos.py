@@ -14,11 +14,12 @@ import pytest
 
 from crypto_pipeline.contract.topic import TOPICS
 from crypto_pipeline.embedded import jars
-from crypto_pipeline_tests.chaos.campaign import close, fresh_seed, open_campaign
+from crypto_pipeline_tests.chaos.campaign import Campaign, close, fresh_seed, open_campaign
 from crypto_pipeline_tests.chaos.checker import check
 from crypto_pipeline_tests.chaos.kinds import BY_NAME, Kind
 from crypto_pipeline_tests.chaos.schedule import faults_at
 from crypto_pipeline_tests.conftest import ROOT, missing
+from crypto_pipeline_tests.crash.market import wait_until
 from crypto_pipeline_tests.short_lived import short_lived
 
 # One of each line, none of which makes Spark start cold a second time.
@@ -33,9 +34,18 @@ CHOICES = (
 )
 
 
+# The minute's schedule brings it, however cold all is.
+FIRST_POLL_SECONDS = 150
+
+
 def chosen(seed: int) -> list[Kind]:
     dice = random.Random(seed)
     return [BY_NAME[dice.choice(names)] for names in CHOICES]
+
+
+def has_polled(campaign: Campaign) -> bool:
+    campaign.beat()
+    return bool(campaign.recorder.recent("tick"))
 
 
 @pytest.mark.spark
@@ -51,6 +61,7 @@ def test_what_is_harmed_heals_and_nothing_is_lost_or_doubled_or_shown() -> None:
         held.enter_context(short_lived())
         campaign = open_campaign(held)
         campaign.start()
+        wait_until(lambda: has_polled(campaign), seconds=FIRST_POLL_SECONDS)
         for index, kind in enumerate(kinds):
             (fault, *_) = faults_at(seed, index, [kind])
             healed = campaign.go_through(index, [fault], to_forecast=False)

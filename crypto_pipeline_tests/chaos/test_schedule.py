@@ -35,6 +35,11 @@ def test_a_tenth_are_pairs_of_two_groups() -> None:
     assert all(one.kind.group != other.kind.group for one, other in pairs)
 
 
+def test_kinds_of_one_group_have_no_pairs() -> None:
+    kinds = [BY_NAME["kill broker"], BY_NAME["kill simulator"]]
+    assert {len(faults_at(SEED, number, kinds)) for number in range(200)} == {1}
+
+
 def test_kinds_are_of_every_class_and_have_a_bound() -> None:
     groups = Counter(kind.group for kind in KINDS)
     assert groups["venue"] == len(FAULT_KINDS)

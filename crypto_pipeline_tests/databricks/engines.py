@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from crypto_pipeline.databricks.steps import BY_NAME, NAMES, run_step
+from crypto_pipeline.databricks.steps import BY_NAME, run_step
 from crypto_pipeline.databricks.wheel import ENTRY_POINT, PACKAGE
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
@@ -95,9 +95,9 @@ class Engines:
                 client.download_file(BUCKET, key, str(file))
 
 
-def follow(ours: Lake, theirs: Lake) -> None:
-    """Every step after raw by our Spark, each at the instant that the other engine took for now."""
-    for name in NAMES:
+def follow(ours: Lake, theirs: Lake, steps: Sequence[str]) -> None:
+    """Steps after raw by our Spark, each at the instant that the other engine took for now."""
+    for name in steps:
         at = pinned(theirs, name) if name in BY_NAME else None
         run_step(runner_of(ours, at=at), name)
 
