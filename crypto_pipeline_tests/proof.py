@@ -76,9 +76,14 @@ def begin(name: str, *, reduced: int, full: int, also: tuple[str, ...] = ()) -> 
     file = FOLDER / f"{name}.json"
     if is_full() and _is_proved(file, code):
         pytest.skip(f"proved before on this code: {file.relative_to(ROOT)}")
-    seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(2**31))
+    seed = fresh_seed()
     print(f"{name}: seed {seed}")  # noqa: T201 - a failure must be reproducible
     return Proof(name=name, count=full if is_full() else reduced, seed=seed, code=code)
+
+
+def fresh_seed() -> int:
+    """SEED where it is set, so that a run can be repeated."""
+    return int(os.environ.get("SEED") or random.SystemRandom().randrange(2**31))
 
 
 def _is_proved(file: Path, code: str) -> bool:

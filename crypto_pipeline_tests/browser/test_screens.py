@@ -21,13 +21,12 @@ from crypto_pipeline.embedded import processes, running_file
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.alerting.servers import webhook
 from crypto_pipeline_tests.canaries import (
-    BESIDE,
-    CANARIES,
     MARK,
     command_lines,
     ended_runs,
     everything,
     files_with,
+    without_login,
 )
 from crypto_pipeline_tests.conftest import ROOT
 from crypto_pipeline_tests.embedded.stack import (
@@ -62,10 +61,7 @@ def canaries() -> Iterator[dict[str, str]]:
     """A value in every secret setting; the webhook's is refused, so that it is spoken of."""
     with webhook() as got:
         got.status = 500
-        hook = f"http://127.0.0.1:{got.port}/{MARK}-webhook"
-        given = {**CANARIES, **BESIDE, "ALERT_WEBHOOK_URL": hook}
-        # With a provider the dashboard would show a login and no market.
-        yield {name: value for name, value in given.items() if not name.startswith("OIDC_")}
+        yield without_login(webhook_port=got.port)
 
 
 @pytest.fixture(scope="module")

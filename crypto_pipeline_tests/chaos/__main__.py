@@ -22,12 +22,12 @@ from contextlib import ExitStack
 from types import FrameType
 
 from crypto_pipeline_tests.chaos import crowded, scoreboard
-from crypto_pipeline_tests.chaos.campaign import close, fresh_seed, open_campaign, told
+from crypto_pipeline_tests.chaos.campaign import close, open_campaign, told
 from crypto_pipeline_tests.chaos.checker import check
 from crypto_pipeline_tests.chaos.kinds import KINDS
 from crypto_pipeline_tests.chaos.schedule import faults_at
-from crypto_pipeline_tests.chaos.tally import FILE, Tally, last_seed
-from crypto_pipeline_tests.proof import code_version
+from crypto_pipeline_tests.chaos.tally import Tally, file_of, last_seed
+from crypto_pipeline_tests.proof import code_version, fresh_seed
 
 FAULTS = 500
 CHUNK = 25
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, cut_short)
     board = "hostile" if given.hostile else "scoreboard"
-    file = FILE.with_stem(board)
+    file = file_of(board)
     seed = next(one for one in (given.seed, last_seed(file), fresh_seed()) if one is not None)
     tally = Tally.open(seed, code_version(), file)
     print(f"seed {seed}, {len(tally.done())} of {given.faults} faults done", flush=True)  # noqa: T201

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from crypto_pipeline.settings import Settings
-from crypto_pipeline_tests.canaries import BESIDE, CANARIES, MARK, command_lines, files_with
+from crypto_pipeline_tests.canaries import MARK, command_lines, files_with, without_login
 from crypto_pipeline_tests.chaos.stack import Stack
 from crypto_pipeline_tests.conftest import free_port
 
@@ -20,13 +20,8 @@ HOLDS_A_SECRET = Path("supervisor") / "spark.json"
 
 
 def canaries() -> dict[str, str]:
-    """A value in every secret setting; with an identity provider the page would ask for a login.
-
-    Nobody takes the webhook's messages, so that it is spoken of.
-    """
-    hook = f"http://127.0.0.1:{free_port()}/{MARK}-webhook"
-    given = {**CANARIES, **BESIDE, "ALERT_WEBHOOK_URL": hook}
-    return {name: value for name, value in given.items() if not name.startswith("OIDC_")}
+    """A value in every secret setting; nobody takes the webhook's messages, so it is spoken of."""
+    return without_login(webhook_port=free_port())
 
 
 def beyond_loopback(pids: Iterable[int]) -> list[str]:

@@ -13,6 +13,7 @@ from kafka import KafkaProducer
 from crypto_pipeline.contract import topic
 from crypto_pipeline.contract.message import fact_id, format_time, parse_time
 from crypto_pipeline.settings import Settings
+from crypto_pipeline.source.clock import minute_of
 from crypto_pipeline_tests.chaos.recorder import Recorder
 
 Record = tuple[str, bytes | None, bytes | None]
@@ -69,7 +70,7 @@ def late(recorder: Recorder, now: datetime) -> list[Record]:
     found: list[Record] = []
     for name, key, value in _newest_by_symbol(recorder):
         for minutes in range(*LATE_MINUTES):
-            at = now.replace(second=0, microsecond=0) - timedelta(minutes=minutes)
+            at = minute_of(now) - timedelta(minutes=minutes)
             found.append((name, key, _encoded(_moved(value, at))))
     return found
 
@@ -77,7 +78,7 @@ def late(recorder: Recorder, now: datetime) -> list[Record]:
 def drifted(recorder: Recorder, now: datetime) -> list[Record]:
     """After a release without notice: a field more, a number for a text, a field less, a rename."""
     found: list[Record] = []
-    at = now.replace(second=0, microsecond=0) - timedelta(minutes=200)
+    at = minute_of(now) - timedelta(minutes=200)
     for name, key, value in _newest_by_symbol(recorder):
         moved = _moved({**value, "source": DRIFTING}, at)
         price = "price" if "price" in moved else "close"

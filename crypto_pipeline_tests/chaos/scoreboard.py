@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from crypto_pipeline_tests.benchmarks.figure import machine
+from crypto_pipeline_tests.chaos.campaign import Healed
 from crypto_pipeline_tests.chaos.kinds import BY_NAME
-from crypto_pipeline_tests.chaos.tally import Tally
-from crypto_pipeline_tests.proof import ROOT
+from crypto_pipeline_tests.chaos.tally import FOLDER, Tally
 
-FOLDER = ROOT / "docs" / "reliability"
 NAME = "scoreboard"
 
 
@@ -49,7 +48,7 @@ def board(tally: Tally, *, of: int, name: str = NAME) -> dict[str, Any]:
         "longest_without_fresh_forecast": max(
             (chunk["longest_stale"] for chunk in chunks), default=0
         ),
-        "not_in_time": [one for one in healed if not _is_in_time(one)],
+        "not_in_time": [one for one in healed if not Healed(**one).is_in_time],
         "started_again_by_hand": dict(
             Counter(" + ".join(one["names"]) for one in healed if one["ended"])
         ),
@@ -162,10 +161,6 @@ def _recovery(healed: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
         for name in BY_NAME
         if name in seconds
     }
-
-
-def _is_in_time(one: dict[str, Any]) -> bool:
-    return bool(one["has_recovered"] and one["recovery_seconds"] <= one["bound"])
 
 
 def _sum(parts: Any) -> dict[str, int]:

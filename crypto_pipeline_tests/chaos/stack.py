@@ -20,6 +20,7 @@ from crypto_pipeline.embedded import java, processes
 from crypto_pipeline.embedded.services import Service
 from crypto_pipeline.lake import log
 from crypto_pipeline.settings import Secret, Settings
+from crypto_pipeline.simulator.clock import ClockMapping, real_now_ms
 from crypto_pipeline.stream.spool import spool_folder
 from crypto_pipeline.stream.spool_state import look
 from crypto_pipeline_tests.benchmarks.minute import PORTS
@@ -169,10 +170,8 @@ class Stack:
     def market_now(self) -> datetime:
         """The simulated instant, by the file that the market's clock is kept in."""
         file = self.settings.home / "simulator" / "clock.json"
-        mapping = json.loads(file.read_text())["mapping"]
-        real = time.time_ns() // 1_000_000
-        now = mapping["start_sim"] + int(mapping["speed"] * (real - mapping["start_real"]))
-        return datetime.fromtimestamp(now / 1000, UTC)
+        mapping = ClockMapping(**json.loads(file.read_text())["mapping"])
+        return datetime.fromtimestamp(mapping.simulated(real_now_ms()) / 1000, UTC)
 
     def newest_origin(self) -> datetime | None:
         """The end of the newest minute that a committed forecast knows."""

@@ -10,8 +10,7 @@ from typing import Any
 from crypto_pipeline_tests.chaos.checker import Verdict
 from crypto_pipeline_tests.proof import ROOT
 
-# Committed, so that any machine goes on from there.
-FILE = ROOT / "docs" / "reliability" / "sittings" / "tally.json"
+FOLDER = ROOT / "docs" / "reliability"
 
 
 @dataclass
@@ -23,7 +22,7 @@ class Tally:
     chunks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, seed: int, code: str, file: Path = FILE) -> Tally:
+    def open(cls, seed: int, code: str, file: Path) -> Tally:
         """What was done with this seed on this code; on another it would say nothing."""
         if file.exists():
             content = json.loads(file.read_text())
@@ -34,7 +33,7 @@ class Tally:
     def add(self, begin: int, campaign: dict[str, Any], verdict: Verdict) -> None:
         self.chunks[str(begin)] = {**campaign, "verdict": asdict(verdict)}
 
-    def save(self, file: Path = FILE) -> None:
+    def save(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
@@ -43,6 +42,11 @@ class Tally:
         return {one["index"] for chunk in self.chunks.values() for one in chunk["healed"]}
 
 
-def last_seed(file: Path = FILE) -> int | None:
+def file_of(board: str) -> Path:
+    """Where the tally of a scoreboard is; committed, so that any machine goes on from there."""
+    return FOLDER / "sittings" / f"{board}.json"
+
+
+def last_seed(file: Path) -> int | None:
     """The seed of the sitting before, so that a call without one goes on with it."""
     return int(json.loads(file.read_text())["seed"]) if file.exists() else None
