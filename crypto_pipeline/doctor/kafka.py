@@ -116,10 +116,10 @@ def _role(settings: Settings, lacks: Lacking) -> Finding:
 def _refused(
     subject: str, role: KafkaRole, error: PipelineError, settings: Settings, overheard: str
 ) -> Finding:
-    if any(word in overheard for word in ("SaslAuthenticationFailed", "UnsupportedSaslMechanism")):
+    if said := _refused_login(settings, overheard):
         return wrong(
             subject,
-            "The broker refuses its user or password.",
+            said,
             f"Correct KAFKA_{role.upper()}_USERNAME and KAFKA_{role.upper()}_PASSWORD_FILE, or "
             "KAFKA_USERNAME and KAFKA_PASSWORD_FILE; a user of SCRAM-SHA-512 is asked for.",
         )
@@ -131,6 +131,15 @@ def _refused(
             "log.",
         )
     return tried(subject, lambda: _raise(error))
+
+
+def _refused_login(settings: Settings, overheard: str) -> str | None:
+    """A broker answers a wrong password and hangs up at once: the client may see only that."""
+    if any(word in overheard for word in ("SaslAuthenticationFailed", "UnsupportedSaslMechanism")):
+        return "The broker refuses its user or password."
+    if settings.kafka.security == "scram" and "socket disconnected" in overheard:
+        return "The broker hangs up at the log-in, as it does on a wrong user or password."
+    return None
 
 
 @contextmanager

@@ -207,17 +207,28 @@ def out_of_reach(*, logging_that: str) -> kafka.Lacking:
     return refuse
 
 
-def test_a_password_that_is_wrong(make_settings: MakeSettings) -> None:
-    with listening() as port:
+@pytest.mark.parametrize(
+    ("overheard", "sentence"),
+    [
+        ("[Error 58] SaslAuthenticationFailedError: no", "The broker refuses its user or password"),
+        # The broker's refusal and its end of the connection arrive together, and one may win.
+        ("socket disconnected", "The broker hangs up at the log-in"),
+    ],
+)
+def test_a_password_that_is_wrong(
+    make_settings: MakeSettings, identity: tuple[Path, Path], overheard: str, sentence: str
+) -> None:
+    with listening(identity[0]) as port:
         settings = make_settings(
-            KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{port}",
+            KAFKA_BOOTSTRAP_SERVERS=f"localhost:{port}",
+            KAFKA_SECURITY="scram",
+            KAFKA_CA_FILE=str(identity[1]),
             KAFKA_POLLER_USERNAME="poller",
             KAFKA_POLLER_PASSWORD="canary",
         )
-        refused = out_of_reach(logging_that="[Error 58] SaslAuthenticationFailedError: no")
-        found = list(kafka.look(settings, lacks=refused))
+        found = list(kafka.look(settings, lacks=out_of_reach(logging_that=overheard)))
     (told,) = [finding.line() for finding in found if finding.subject == "Kafka as poller"]
-    assert "The broker refuses its user or password" in told
+    assert sentence in told
     assert "Correct KAFKA_POLLER_USERNAME and KAFKA_POLLER_PASSWORD_FILE" in told
 
 
