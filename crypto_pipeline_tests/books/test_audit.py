@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pyarrow
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from crypto_pipeline.audit.command import summary
 from crypto_pipeline.audit.run import Audit, audit
@@ -13,76 +19,97 @@ from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.stages import TABLES
 from crypto_pipeline_tests.books.market import copied
+from crypto_pipeline_tests.builders import BTC, ETH
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
+
+Row = dict[str, Any]
 
 
 def named(found: Audit) -> set[tuple[str, str]]:
     return {(one.table, one.what) for one in found.differences}
 
 
-def one(lake: Lake, key: str, where: str) -> str:
-    """A condition that holds for one row of a table, of those that meet another."""
-    names = KEYS.get(key.split("/")[0], ("topic", "partition", "offset"))
-    columns = ", ".join(f"CAST(`{name}` AS STRING) AS `{name}`" for name in names)
-    rows = lake.spark.sql(
-        f"SELECT {columns} FROM delta.`{lake.root}/{key}` WHERE {where} ORDER BY ALL LIMIT 1"
-    ).collect()
-    return " AND ".join(f"CAST(`{name}` AS STRING) = '{rows[0][name]}'" for name in names)
+def at(minute: int) -> datetime:
+    return datetime(2026, 11, 23, 10, minute, tzinfo=UTC)
 
 
-KEYS = {"gold": ("symbol", "minute_at"), "predictions": ("id",)}
-BTC, ETH = "symbol = 'BTC-USDT'", "symbol = 'ETH-USDT'"
+def is_of(symbol: str, **values: object) -> Callable[[Row], bool]:
+    wanted = {"symbol": symbol, **values}
+    return lambda row: all(row[name] == value for name, value in wanted.items())
+
+
+def is_because(reason: str) -> Callable[[Row], bool]:
+    return lambda row: row["reason"] == reason
+
+
 # No row of one layer follows from one that is tampered with in another.
-DROPPED = {
-    "raw/records": "topic = 'market.polls' AND CAST(value AS STRING) LIKE '%10:06:00%'",
-    "bronze/candles": f"{BTC} AND open_at = '2026-11-23T10:04:00Z'",
-    "bronze/rejected": "reason = 'not_json'",
-    "silver/ticks": f"{ETH} AND poll_at = '2026-11-23T10:05:00Z'",
-    "silver/set_aside": "reason = 'too_late'",
-    "gold/candles_1m": f"{ETH} AND minute_at = '2026-11-23T10:05:00Z'",
-    "gold/volatility": f"{ETH} AND minute_at = '2026-11-23T10:04:00Z'",
-    "gold/market_summary": ETH,
-    "predictions/forecasts": f"{ETH} AND origin_at = '2026-11-23T10:05:00Z'",
+DROPPED: dict[str, Callable[[Row], bool]] = {
+    "raw/records": lambda row: row["topic"] == "market.polls" and b"10:06:00" in row["value"],
+    "bronze/candles": is_of(BTC, open_at=at(4)),
+    "bronze/rejected": is_because("not_json"),
+    "silver/ticks": is_of(ETH, poll_at=at(5)),
+    "silver/set_aside": is_because("too_late"),
+    "gold/candles_1m": is_of(ETH, minute_at=at(5)),
+    "gold/volatility": is_of(ETH, minute_at=at(4)),
+    "gold/market_summary": is_of(ETH),
+    "predictions/forecasts": is_of(ETH, origin_at=at(5)),
 }
-DOUBLED = {
-    "raw/records": "topic = 'market.rejected' OR CAST(value AS STRING) = 'not a record'",
-    "bronze/ticks": f"{BTC} AND poll_at = '2026-11-23T10:05:00Z'",
-    "silver/candles": f"{ETH} AND open_at = '2026-11-23T10:04:00Z'",
-    "silver/set_aside": "reason = 'conflict'",
-    "gold/candles_1m": f"{BTC} AND minute_at = '2026-11-23T10:04:00Z'",
-    "gold/volatility": f"{BTC} AND minute_at = '2026-11-23T10:04:00Z'",
-    "gold/market_summary": BTC,
-    "predictions/forecasts": f"{ETH} AND origin_at = '2026-11-23T10:11:00Z'",
+DOUBLED: dict[str, Callable[[Row], bool]] = {
+    "raw/records": lambda row: row["value"] == b"not a record",
+    "bronze/ticks": is_of(BTC, poll_at=at(5)),
+    "silver/candles": is_of(ETH, open_at=at(4)),
+    "silver/set_aside": is_because("conflict"),
+    "gold/candles_1m": is_of(BTC, minute_at=at(4)),
+    "gold/volatility": is_of(BTC, minute_at=at(4)),
+    "gold/market_summary": is_of(BTC),
+    "predictions/forecasts": is_of(ETH, origin_at=at(11)),
 }
+
+
+@contextmanager
+def opened(lake: Lake, key: str) -> Iterator[list[Row]]:
+    """A table's rows, to be changed and put back: past Spark, by one commit without a range."""
+    table = DeltaTable(f"{lake.root}/{key}")
+    held = table.to_pyarrow_table()
+    rows = held.to_pylist()
+    yield rows
+    write_deltalake(table, pyarrow.Table.from_pylist(rows, schema=held.schema), mode="overwrite")
+
+
+def the_first(rows: list[Row], is_meant: Callable[[Row], bool]) -> Row:
+    return next(row for row in rows if is_meant(row))
 
 
 def tamper(lake: Lake) -> None:
     """Drop, double and reclassify rows in each layer."""
-    table = {key: f"delta.`{lake.root}/{key}`" for key in {*DROPPED, *DOUBLED}}
-    other_topic = one(lake, "bronze/candles", f"{BTC} AND open_at = '2026-11-23T10:05:00Z'")
-    moved = one(lake, "bronze/ticks", f"{ETH} AND poll_at = '2026-11-23T10:06:00Z'")
-    changes = [f"DELETE FROM {table[k]} WHERE {one(lake, k, w)}" for k, w in DROPPED.items()]
-    changes += [
-        f"INSERT INTO {table[k]} SELECT * FROM {table[k]} WHERE {one(lake, k, w)}"
-        for k, w in DOUBLED.items()
-    ]
-    changes += [
-        f"UPDATE {table['raw/records']} SET topic = 'market.ticks' WHERE {other_topic}",
-        f"""INSERT INTO {table["bronze/rejected"]} SELECT 'bad_number', 'made up', source,
-        CAST('x' AS BINARY), 1, topic, epoch, `partition`, `offset`, broker_at,
-        CAST(broker_at AS DATE), batch FROM {table["bronze/ticks"]} WHERE {moved}""",
-        f"DELETE FROM {table['bronze/ticks']} WHERE {moved}",
-        f"UPDATE {table['silver/set_aside']} SET reason = 'conflict' WHERE reason = 'duplicate'",
-        f"UPDATE {table['gold/candles_1m']} SET origin = 'sampled' "
-        f"WHERE {BTC} AND minute_at = '2026-11-23T10:06:00Z'",
-        f"UPDATE {table['gold/volatility']} SET ewma = ewma * 1.00001 "
-        f"WHERE {BTC} AND minute_at = '2026-11-23T10:05:00Z'",
-        f"UPDATE {table['predictions/forecasts']} SET is_served = true, model_version = 'another' "
-        f"WHERE {BTC} AND NOT is_served AND horizon_minutes = 5",
-    ]
-    for words in changes:
-        lake.spark.sql(words).collect()
+    for key in DROPPED.keys() | DOUBLED.keys():
+        with opened(lake, key) as rows:
+            dropped = the_first(rows, DROPPED[key]) if key in DROPPED else None
+            doubled = the_first(rows, DOUBLED[key]) if key in DOUBLED else None
+            rows[:] = [row for row in rows if row is not dropped]
+            rows.extend([dict(doubled)] if doubled else [])
+    with opened(lake, "bronze/candles") as rows:
+        other_topic = the_first(rows, is_of(BTC, open_at=at(5)))
+    with opened(lake, "raw/records") as rows:
+        where = {name: other_topic[name] for name in ("topic", "partition", "offset")}
+        the_first(rows, lambda row: where.items() <= row.items())["topic"] = "market.ticks"
+    with opened(lake, "bronze/ticks") as rows:
+        moved = the_first(rows, is_of(ETH, poll_at=at(6)))
+        rows.remove(moved)
+    with opened(lake, "bronze/rejected") as rows:
+        kept = {name: moved[name] for name in rows[0].keys() & moved.keys()}
+        why = {"reason": "bad_number", "detail": "made up", "value": b"x", "value_bytes": 1}
+        rows.append(dict.fromkeys(rows[0]) | kept | why)
+    with opened(lake, "silver/set_aside") as rows:
+        the_first(rows, is_because("duplicate"))["reason"] = "conflict"
+    with opened(lake, "gold/candles_1m") as rows:
+        the_first(rows, is_of(BTC, minute_at=at(6)))["origin"] = "sampled"
+    with opened(lake, "gold/volatility") as rows:
+        the_first(rows, is_of(BTC, minute_at=at(5)))["ewma"] *= 1.00001
+    with opened(lake, "predictions/forecasts") as rows:
+        for row in filter(is_of(BTC, is_served=False, horizon_minutes=5), rows):
+            row |= {"is_served": True, "model_version": "another"}
 
 
 def test_sound_books_balance_and_each_tampered_row_is_named(

@@ -39,6 +39,7 @@ from crypto_pipeline_tests.embedded.stack import (
     ports_of,
     running,
 )
+from crypto_pipeline_tests.short_lived import OPTIONS
 
 pytestmark = [
     pytest.mark.browser,
@@ -72,7 +73,9 @@ def up(
 ) -> Iterator[Up]:
     settings = make_settings(SYMBOLS=SYMBOLS, HISTORY_HOURS=HISTORY_HOURS)
     path = path_without(tmp_path_factory.mktemp("path"), "java", "mvn")
-    with running(settings, variables={"PATH": path, "JAVA_HOME": "", **canaries}) as stack:
+    with running(
+        settings, variables={"PATH": path, "JAVA_HOME": "", **OPTIONS, **canaries}
+    ) as stack:
         stack.wait_for("Ctrl-C stops all")
         yield stack
 

@@ -55,6 +55,7 @@ from crypto_pipeline_tests.helm.secured import (
     secured_broker,
     write_certificate,
 )
+from crypto_pipeline_tests.short_lived import short_lived
 
 pytestmark = [
     pytest.mark.integration,
@@ -279,7 +280,11 @@ def test_spark_reads_the_topics_as_the_lake_and_nobody_sees_the_password(
 ) -> None:
     token = Secret("canary-token")
     settings = replace(secured.clients, spark_token_setting=token)
-    with spark_server(settings) as (pid, log), open_pipeline(settings) as pipeline:
+    with (
+        short_lived(),
+        spark_server(settings) as (pid, log),
+        open_pipeline(settings) as pipeline,
+    ):
         run = pipeline.run(RAW)
         ends = read_ends(settings.as_kafka_user("lake"), INGESTED)
         spans = [s for t in ends.topics.values() for s in t.partitions.values()]

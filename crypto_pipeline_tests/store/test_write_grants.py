@@ -25,6 +25,7 @@ from crypto_pipeline.setting_values import Secret
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.conftest import missing
 from crypto_pipeline_tests.proof import Proof, begin, is_full
+from crypto_pipeline_tests.short_lived import short_lived
 from crypto_pipeline_tests.store.authority import Authority
 from crypto_pipeline_tests.store.policy import Grant
 from crypto_pipeline_tests.store.proxy import before
@@ -66,7 +67,7 @@ def world(store: Store, stack: Stack, make_settings: Callable[..., Settings]) ->
         authority = Authority()
         proxy.decide, proxy.review = authority.decide, authority.review
         made = World(settings=settings, stack=stack, proxy=proxy, authority=authority)
-        with made.acting(*SPARK), services(settings, ["spark"]):
+        with made.acting(*SPARK), short_lived(), services(settings, ["spark"]):
             yield made
 
 
