@@ -40,7 +40,7 @@ class History:
     minutes: int
     ends: TopicEnds
     look_every: int = 1
-    lease_epoch: int = 1
+    lease_epoch: int = 0
 
     def planned_at(self, stage: Stage, number: int) -> datetime:
         return self.market.poll_at(number) + timedelta(seconds=PLANNED[stage.name])
@@ -100,12 +100,20 @@ class History:
 
 
 def history(
-    *, minutes: int, symbols: int, ends: TopicEnds, now: datetime, look_every: int = 1
+    *,
+    minutes: int,
+    symbols: int,
+    ends: TopicEnds,
+    now: datetime,
+    look_every: int = 1,
+    lease_epoch: int = 0,
 ) -> History:
     """The last of the minutes is that of `now`."""
     last = now.astimezone(UTC).replace(second=0, microsecond=0)
     market = Market(count=symbols, begin=last - minutes * MINUTE)
-    return History(market=market, minutes=minutes, ends=ends, look_every=look_every)
+    return History(
+        market=market, minutes=minutes, ends=ends, look_every=look_every, lease_epoch=lease_epoch
+    )
 
 
 def no_topics() -> TopicEnds:
