@@ -158,7 +158,7 @@ def checksum(told: dict[str, Any]) -> str:
     >>> checksum({"k0": "'v 0'", "k1": {"k2": 2, "k3": ["v3", [1, 2]]}})
     '6d26f602f4c68997afcc297dce9671c7'
     """
-    return hashlib.md5(",".join(sorted(_canonical(told, ""))).encode()).hexdigest()  # noqa: S324
+    return hashlib.md5(",".join(sorted(_canonical(told, ""))).encode()).hexdigest()
 
 
 def _canonical(value: Any, prefix: str) -> list[str]:

@@ -49,8 +49,7 @@ def doubles(values: np.ndarray[Any, np.dtype[np.float64]]) -> pa.Array:
 
 
 def table_of(table: Table, columns: Mapping[str, Any], rows: int) -> pa.Table:
-    """The declared columns in their order; a plain value stands for all rows, a missing one is null.
-    """
+    """The declared columns, in order; a plain value is that of all rows, a missing one null."""
     schema = schema_of(table)
     arrays = [_column(columns.get(field.name), field.type, rows) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)

@@ -6,8 +6,7 @@ Minute `n` is batch `n` of every stage, as it is when each minute is one cycle.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
@@ -23,7 +22,8 @@ from crypto_pipeline_tests.fabricated.market import Market
 
 # Seconds after the poll: the broker has its records, then each stage plans, and commits.
 BROKER = timedelta(seconds=2)
-PLANNED = dict(zip((s.name for s in STAGES), (6.0, 8.0, 10.5, 13.0, 14.5, 16.0, 17.0), strict=True))
+SECONDS = (6.104217, 8.213904, 10.551868, 13.090331, 14.497162, 15.996713, 17.201559)
+PLANNED = dict(zip((s.name for s in STAGES), SECONDS, strict=True))
 COMMITTED_AFTER = 1.2
 # A look of the upkeep comes between two cycles.
 LOOK = timedelta(seconds=25)
@@ -78,7 +78,7 @@ class History:
 
     @cached_property
     def places(self) -> dict[str, list[tuple[int, int]]]:
-        """By topic, of each coin's record: its partition, and its place among the minute's there."""
+        """By topic, of each coin's record: its partition, and its place in the minute there."""
         found: dict[str, list[tuple[int, int]]] = {topic.POLLS.name: [(0, 0)]}
         for name in (topic.TICKS.name, topic.CANDLES.name):
             seen = dict.fromkeys(self.ends.topics[name].partitions, 0)

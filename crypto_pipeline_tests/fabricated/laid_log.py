@@ -88,5 +88,5 @@ def _checkpoint(
 
 def _line(actions: Actions, file: DataFile) -> str:
     """A file in a version's sums; one that a compaction made has tags there, if none."""
-    tags = {"tags": {}} if file.last > file.first else {}
+    tags: dict[str, dict[str, str]] = {"tags": {}} if file.last > file.first else {}
     return text(actions.add(file) | tags)

@@ -99,16 +99,18 @@ def _parts(history: History, table: Table) -> tuple[Part, ...]:
         return ()
     if table == RECORDS:
         sizes = {name: after - first for name, (first, after) in places(history).items()}
-        return tuple(Part(topic=name, rows=lambda _, n=n: n) for name, n in sizes.items())
+        return tuple(Part(topic=name, rows=_always(n)) for name, n in sizes.items())
     if table == bronze.POLLS:
-        return (Part(topic="", rows=lambda _: 1),)
+        return (Part(topic="", rows=_always(1)),)
     if table == FORECASTS:
         return (Part(topic="", rows=lambda number: coins * spoken_in(number)),)
-    return (Part(topic="", rows=lambda _: coins),)
+    return (Part(topic="", rows=_always(coins)),)
+
+
+def _always(rows: int) -> Callable[[int], int]:
+    return lambda _: rows
 
 
 def is_replaced(table: Table) -> bool:
     """A table about now: each commit takes the place of the one before."""
     return table == gold.MARKET_SUMMARY
-
-

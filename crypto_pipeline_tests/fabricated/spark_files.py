@@ -65,9 +65,7 @@ def hadoop_sums(content: bytes) -> bytes:
     >>> hadoop_sums(b"abc").hex()
     '6372630000000200352441c2'
     """
-    sums = [
-        zlib.crc32(content[start : start + SUMMED]) for start in range(0, len(content), SUMMED)
-    ]
+    sums = [zlib.crc32(content[start : start + SUMMED]) for start in range(0, len(content), SUMMED)]
     return b"crc\0" + struct.pack(f">i{len(sums)}I", SUMMED, *sums)
 
 
