@@ -138,7 +138,7 @@ class Checkpoints:
         }
 
     def content(self, rows: pa.Table) -> bytes:
-        return parquet(rows, fields=self._fields)
+        return parquet(rows, fields=self._fields, long="metaData.schemaString")
 
     def last(self, entry: Entry, rows: pa.Table, *, files: int, size: int) -> str:
         """What `_last_checkpoint` says of it."""

@@ -7,6 +7,7 @@ import json
 import os
 import struct
 import zlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,15 @@ import pyarrow.parquet as pq
 SPARK_VERSION = "4.2.0"
 # Of each so many bytes Hadoop's local file system keeps a CRC-32.
 SUMMED = 512
+# Spark closes a group at 128 MB: a day of a watch-list is far below.
+ONE_GROUP = 10_000_000
 
 
-def parquet(rows: pa.Table, *, fields: list[dict[str, Any]]) -> bytes:
-    """The bytes of a file with these rows; `fields` are its columns in Spark's own words."""
+def parquet(rows: pa.Table, *, fields: list[dict[str, Any]], long: str = "") -> bytes:
+    """The bytes of a file with these rows; `fields` are its columns in Spark's own words.
+
+    Of `long`, a column in the file, no least and greatest value is kept, as of any of 4 KB.
+    """
     schema = json.dumps({"type": "struct", "fields": fields}, separators=(",", ":"))
     footer = {
         "org.apache.spark.version": SPARK_VERSION,
@@ -28,16 +34,20 @@ def parquet(rows: pa.Table, *, fields: list[dict[str, Any]]) -> bytes:
     buffer = io.BytesIO()
     # Spark writes no dictionary of values of fixed length, which its decimals are.
     coded = [f.name for f in rows.schema if not pa.types.is_decimal(f.type)]
-    pq.write_table(
-        rows.replace_schema_metadata(footer),
+    leaves = _leaves(rows.schema)
+    with pq.ParquetWriter(
         buffer,
+        rows.schema,
         version="1.0",
         compression="snappy",
-        use_dictionary=_leaves(rows.schema, coded),
+        use_dictionary=[path for path in leaves if path.split(".")[0] in coded],
+        write_statistics=[path for path in leaves if path != long],
         use_deprecated_int96_timestamps=True,
+        write_page_index=True,
         store_schema=False,
-        row_group_size=10_000_000,
-    )
+    ) as writer:
+        writer.write_table(rows, row_group_size=ONE_GROUP)
+        writer.add_key_value_metadata(footer)
     return buffer.getvalue()
 
 
@@ -69,11 +79,11 @@ def hadoop_sums(content: bytes) -> bytes:
     return b"crc\0" + struct.pack(f">i{len(sums)}I", SUMMED, *sums)
 
 
-def _leaves(schema: pa.Schema, names: list[str]) -> list[str]:
+@lru_cache
+def _leaves(schema: pa.Schema) -> list[str]:
     """Paths of the columns in the file, of lists those of their elements."""
     found = pq.ParquetFile(_empty(schema)).schema
-    paths = [found.column(number).path for number in range(len(found.names))]
-    return [path for path in paths if path.split(".")[0] in names]
+    return [found.column(number).path for number in range(len(found.names))]
 
 
 def _empty(schema: pa.Schema) -> io.BytesIO:

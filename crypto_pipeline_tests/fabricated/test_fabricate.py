@@ -29,7 +29,7 @@ from crypto_pipeline_tests.fabricated.shapes import EMPTY, is_replaced, shapes
 
 # Forty minutes after midnight: the date before is past, and compact.
 NOW = datetime(2026, 11, 26, 0, 40, 30, tzinfo=UTC)
-MINUTES = 110
+MINUTES = 80
 SYMBOLS = 2
 FILLED = [table for stage in STAGES for table in stage.outputs if table not in EMPTY]
 
