@@ -96,7 +96,7 @@ class Actions:
         """Of the columns that ranges ask for."""
         shape, column = self.life.shape, self.table.fact_column
         first = shape.fact_at(file.first, file.topic)
-        last = shape.fact_at(file.last, file.topic, last=True)
+        last = shape.fact_at(file.last, file.topic)
         return {
             "numRecords": file.rows,
             "minValues": {column: instant(first), "batch": file.first},

@@ -120,7 +120,7 @@ class Checkpoints:
     def _add(self, file: DataFile) -> dict[str, Any]:
         shape, column = self.actions.life.shape, self.actions.table.fact_column
         first = shape.fact_at(file.first, file.topic)
-        last = shape.fact_at(file.last, file.topic, last=True)
+        last = shape.fact_at(file.last, file.topic)
         parsed = {
             "numRecords": file.rows,
             "minValues": {column: first, "batch": file.first},
@@ -138,7 +138,7 @@ class Checkpoints:
         }
 
     def content(self, rows: pa.Table) -> bytes:
-        return parquet(rows, fields=self._fields, long="metaData.schemaString")
+        return parquet(rows, fields=self._fields)
 
     def last(self, entry: Entry, rows: pa.Table, *, files: int, size: int) -> str:
         """What `_last_checkpoint` says of it."""

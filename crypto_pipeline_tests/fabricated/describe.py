@@ -42,9 +42,13 @@ class Described:
 
 def describe(root: Path, *, today: date, opened: int = OPENED) -> dict[str, Described]:
     """Every table of the stages that is there, by its key."""
-    tables = [table for stage in STAGES for table in stage.outputs]
-    found = (_described(root / table.key, table, today, opened) for table in tables)
+    found = (_described(root / table.key, table, today, opened) for table in tables())
     return {one.key: one for one in found if one is not None}
+
+
+def tables() -> list[Table]:
+    """Those that stages write, in the order of the data."""
+    return [table for stage in STAGES for table in stage.outputs]
 
 
 def _described(folder: Path, table: Table, today: date, opened: int) -> Described | None:

@@ -20,7 +20,7 @@ from crypto_pipeline.silver import schema as silver
 from crypto_pipeline.stages import RAW
 from crypto_pipeline_tests.builders import MINUTE
 from crypto_pipeline_tests.fabricated.columns import decimals, instants, micros, table_of
-from crypto_pipeline_tests.fabricated.history import History
+from crypto_pipeline_tests.fabricated.history import BROKER, History
 from crypto_pipeline_tests.fabricated.market import (
     CANDLE_NUMBERS,
     OBSERVED,
@@ -119,10 +119,8 @@ class Chunk:
         offsets = [
             ends[number].end - counts[number] * (left + 1) + place for number, place in places
         ]
-        order = {topic.TICKS.name: 0, topic.CANDLES.name: self.coins}
-        place = order.get(name, 2 * self.coins) + np.arange(len(places))
-        broker = micros(self.history.broker_at(0, 0)) - micros(self.history.market.begin)
-        at = self.polled()[:, None] + broker + place[None, :] * 1_000
+        each = len(places)
+        at = np.repeat(self.polled() + BROKER[name] // MICRO, each)
         return {
             "topic": name,
             "epoch": 0,

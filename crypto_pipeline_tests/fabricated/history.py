@@ -6,11 +6,10 @@ Minute `n` is batch `n` of every stage, as it is when each minute is one cycle.
 from __future__ import annotations
 
 import uuid
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-
-from kafka.partitioner import murmur2
 
 from crypto_pipeline.contract import topic
 from crypto_pipeline.contract.message import message_key
@@ -20,8 +19,13 @@ from crypto_pipeline.stream.ranges import Span, TopicEnds, TopicSpan
 from crypto_pipeline_tests.builders import MINUTE, SOURCE
 from crypto_pipeline_tests.fabricated.market import Market
 
-# Seconds after the poll: the broker has its records, then each stage plans, and commits.
-BROKER = timedelta(seconds=2)
+# After the poll the broker has its records, a batch of each topic at one instant.
+BROKER = {
+    topic.TICKS.name: timedelta(milliseconds=2_010),
+    topic.CANDLES.name: timedelta(milliseconds=2_075),
+    topic.POLLS.name: timedelta(milliseconds=2_190),
+}
+# Seconds after the poll: each stage plans, and commits.
 SECONDS = (6.104217, 8.213904, 10.551868, 13.090331, 14.497162, 15.996713, 17.201559)
 PLANNED = dict(zip((s.name for s in STAGES), SECONDS, strict=True))
 COMMITTED_AFTER = 1.2
@@ -56,15 +60,15 @@ class History:
         """The same whenever it is asked; commits of one table and batch have one."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.market.begin}|{key}|{number}"))
 
-    def broker_at(self, number: int, place: int) -> datetime:
-        """When the broker appended the record of this place in its minute."""
-        return self.market.poll_at(number) + BROKER + timedelta(milliseconds=place)
+    def broker_at(self, number: int, name: str) -> datetime:
+        """When the broker appended the minute's records of a topic."""
+        return self.market.poll_at(number) + BROKER[name]
 
     def partitions_of(self, name: str) -> list[int]:
-        """The partition of each coin's records, as kafka-python chooses it."""
+        """The partition of each coin's records, as `stream.connection.KeyChecksum` chooses it."""
         count = len(self.ends.topics[name].partitions)
         keys = (message_key(SOURCE, symbol) for symbol in self.market.symbols)
-        return [(murmur2(key) & 0x7FFFFFFF) % count for key in keys]
+        return [zlib.crc32(key) % count for key in keys]
 
     @cached_property
     def counts(self) -> dict[str, dict[int, int]]:

@@ -43,11 +43,10 @@ class Shape:
     table: Table
     parts: tuple[Part, ...]
 
-    def fact_at(self, number: int, topic_name: str, *, last: bool = False) -> datetime:
-        """First or last instant that the rows of one minute are about."""
+    def fact_at(self, number: int, topic_name: str) -> datetime:
+        """The instant that the rows of one minute are about; of raw those of one topic."""
         if self.table == RECORDS:
-            first, after = places(self.history)[topic_name]
-            return self.history.broker_at(number, after - 1 if last else first)
+            return self.history.broker_at(number, topic_name)
         at = self.history.market.poll_at(number)
         return at if self.table in OF_THE_POLL else at - MINUTE
 
@@ -70,7 +69,7 @@ class Shape:
         if self.rows_of(number) == 0:
             return None, None
         first = self.fact_at(number, self.parts[0].topic)
-        last = self.fact_at(number, self.parts[-1].topic, last=True)
+        last = self.fact_at(number, self.parts[-1].topic)
         return first.timestamp(), last.timestamp()
 
 
@@ -83,22 +82,12 @@ def shapes(history: History) -> list[Shape]:
     ]
 
 
-def places(history: History) -> dict[str, tuple[int, int]]:
-    """Of each topic the places of its records in a minute, as they are sent."""
-    coins = history.market.count
-    return {
-        topic.TICKS.name: (0, coins),
-        topic.CANDLES.name: (coins, 2 * coins),
-        topic.POLLS.name: (2 * coins, 2 * coins + 1),
-    }
-
-
 def _parts(history: History, table: Table) -> tuple[Part, ...]:
     coins = history.market.count
     if table in EMPTY:
         return ()
     if table == RECORDS:
-        sizes = {name: after - first for name, (first, after) in places(history).items()}
+        sizes = {topic.TICKS.name: coins, topic.CANDLES.name: coins, topic.POLLS.name: 1}
         return tuple(Part(topic=name, rows=_always(n)) for name, n in sizes.items())
     if table == bronze.POLLS:
         return (Part(topic="", rows=_always(1)),)

@@ -12,28 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 SPARK_VERSION = "4.2.0"
 # Of each so many bytes Hadoop's local file system keeps a CRC-32.
 SUMMED = 512
+# Spark keeps no least and greatest value of 4 KB, and cuts those of the page index short, which
+# is left out here where a record's bytes would be in it whole.
+LONG = ("metaData.schemaString",)
+UNCUT = "value"
 # Spark closes a group at 128 MB: a day of a watch-list is far below.
 ONE_GROUP = 10_000_000
 
 
-def parquet(rows: pa.Table, *, fields: list[dict[str, Any]], long: str = "") -> bytes:
-    """The bytes of a file with these rows; `fields` are its columns in Spark's own words.
-
-    Of `long`, a column in the file, no least and greatest value is kept, as of any of 4 KB.
-    """
+def parquet(rows: pa.Table, *, fields: list[dict[str, Any]]) -> bytes:
+    """The bytes of a file with these rows; `fields` are its columns in Spark's own words."""
     schema = json.dumps({"type": "struct", "fields": fields}, separators=(",", ":"))
     footer = {
         "org.apache.spark.version": SPARK_VERSION,
         "org.apache.spark.sql.parquet.row.metadata": schema,
     }
     buffer = io.BytesIO()
-    # Spark writes no dictionary of values of fixed length, which its decimals are.
-    coded = [f.name for f in rows.schema if not pa.types.is_decimal(f.type)]
+    coded = [field.name for field in rows.schema if _repeats(rows.column(field.name))]
     leaves = _leaves(rows.schema)
     with pq.ParquetWriter(
         buffer,
@@ -41,9 +42,9 @@ def parquet(rows: pa.Table, *, fields: list[dict[str, Any]], long: str = "") -> 
         version="1.0",
         compression="snappy",
         use_dictionary=[path for path in leaves if path.split(".")[0] in coded],
-        write_statistics=[path for path in leaves if path != long],
+        write_statistics=[path for path in leaves if path not in LONG],
         use_deprecated_int96_timestamps=True,
-        write_page_index=True,
+        write_page_index=UNCUT not in rows.schema.names,
         store_schema=False,
     ) as writer:
         writer.write_table(rows, row_group_size=ONE_GROUP)
@@ -77,6 +78,18 @@ def hadoop_sums(content: bytes) -> bytes:
     """
     sums = [zlib.crc32(content[start : start + SUMMED]) for start in range(0, len(content), SUMMED)]
     return b"crc\0" + struct.pack(f">i{len(sums)}I", SUMMED, *sums)
+
+
+def _repeats(column: pa.ChunkedArray) -> bool:
+    """Whether Spark keeps a dictionary of a column: not where that is as long as the values.
+
+    Of values of fixed length, which its decimals are, it has none at all.
+    """
+    if pa.types.is_nested(column.type):
+        return True
+    return not pa.types.is_decimal(column.type) and (
+        2 * pc.count_distinct(column).as_py() < len(column) + 2
+    )
 
 
 @lru_cache
