@@ -1,10 +1,12 @@
 """A lake with a past, laid down in minutes: its files as writer and upkeep would have left them.
 
     laid = fabricate(root, minutes=43_200, symbols=20, ends=read_ends(settings, NAMES), now=now)
+    feed = feed_of(settings, laid.market, minutes=laid.minutes)    # the minutes that come after
+    feed.send_minute()
 
-Cycles then go on from it: the last batch ends where the topics end now, and the market's minute
-`minutes + 1` is the next one. Files that were compacted since, and that no vacuum has taken yet,
-are on the disk as holes of their size: no version but an old one would read them.
+Cycles go on from it: the last batch ends where the topics end now. Files that were compacted since,
+and that no vacuum has taken yet, are on the disk as holes of their size: no version but an old one
+would read them.
 """
 
 from __future__ import annotations

@@ -11,6 +11,9 @@ from deltalake import DeltaTable
 
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.maintenance.perform import perform
+from crypto_pipeline.maintenance.table_files import inspect
+from crypto_pipeline.maintenance.work import Limits, compactions
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stage_run import StageRun
@@ -67,6 +70,7 @@ def test_a_cycle_takes_what_came_and_balances(
     assert runs["silver"].rows_out["silver/gaps"] == 0
     assert runs["predictions"].rows_out["predictions/forecasts"] == 6 * n
     _continues(lake)
+    _is_compacted(lake)
     _is_as_made(lake, tmp_path)
 
 
@@ -75,6 +79,17 @@ def _continues(lake: Lake) -> None:
     newest = lake.read(STAGES[4].primary).where(f"batch = {MINUTES + 1}").collect()
     assert len(newest) == SYMBOLS
     assert all(row["return_1h"] is not None and row["returns_24h"] == MINUTES for row in newest)
+
+
+def _is_compacted(lake: Lake) -> None:
+    """Spark reads every file that was laid down, and writes their rows anew; none is lost."""
+    now = datetime.now(UTC)
+    for table in (stage.primary for stage in STAGES):
+        found = inspect(lake.path(table), table)
+        assert found is not None
+        for work in compactions(found, today=now.date(), limits=Limits(current_files_due=2)):
+            done = perform(lake, work, now=now, seconds=60)
+            assert done.files_after < done.files_before
 
 
 def _is_as_made(lake: Lake, tmp_path: Path) -> None:
