@@ -24,6 +24,12 @@ RUN = {
     "python -m crypto_pipeline_tests.chaos": (
         "chaos/test_chaos.py::test_what_is_harmed_heals_and_nothing_is_lost_or_doubled_or_shown"
     ),
+    "python -m crypto_pipeline_tests.fabricated": (
+        "fabricated/test_check.py::test_the_command_lays_down_a_lake_and_tells_what_it_is"
+    ),
+    "python -m crypto_pipeline_tests.fabricated.check": (
+        "fabricated/test_check.py::test_a_lake_is_near_to_itself_and_far_from_a_longer_one"
+    ),
     "make up": "browser/test_screens.py::test_the_dashboard_fills_and_its_price_moves",
     "make once": f"{LAKE}::test_once_prints_a_balanced_cycle",
     "make clean": "documents/test_make.py::test_clean_removes_what_is_ours_after_a_yes",

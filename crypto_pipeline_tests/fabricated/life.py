@@ -1,0 +1,178 @@
+"""The life of one table: what writer and upkeep do to its files, minute by minute.
+
+What is due is asked of `maintenance.work` itself, so the files of a history follow its rules.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from crypto_pipeline.lake.table import PROPERTIES
+from crypto_pipeline.maintenance.work import Limits
+from crypto_pipeline_tests.fabricated.shapes import Shape, Values, is_replaced
+from crypto_pipeline_tests.fabricated.sizes import Sizes
+
+What = Literal["create", "write", "compact", "retain", "vacuum start", "vacuum end", "properties"]
+
+
+def days_of(name: str) -> timedelta:
+    return timedelta(days=int(PROPERTIES[name].split()[1]))
+
+
+LOG_DAYS = days_of("delta.logRetentionDuration")
+DEAD_DAYS = days_of("delta.deletedFileRetentionDuration")
+# Beyond the log the day that is cut off whole, and what its oldest checkpoint names as removed.
+SEEN = LOG_DAYS + DEAD_DAYS + timedelta(days=2)
+# What was removed takes place on the disk until a vacuum a day later, at the latest.
+ON_DISK = DEAD_DAYS + timedelta(days=1)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class DataFile:
+    """One file with the batches [first, last]; times in milliseconds, `size` as the log says."""
+
+    path: str
+    values: Values
+    topic: str
+    first: int
+    last: int
+    rows: int
+    size: int
+    at: int
+    removed_at: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """One version of the table. `number` is the newest batch that the table then has."""
+
+    version: int
+    what: What
+    at: int
+    number: int
+    added: Sequence[DataFile] = ()
+    removed: Sequence[DataFile] = ()
+    predicate: str = ""
+    vacuumed_on: date | None = None
+
+
+@dataclass(kw_only=True)
+class Life:
+    """Files by partition, and the newest versions; of older ones only the number is known.
+
+    `dead` are removed files that a checkpoint of the log may still name, in the order of time.
+    """
+
+    shape: Shape
+    sizes: Sizes
+    limits: Limits
+    entries: list[Entry] = field(default_factory=list)
+    dead: list[DataFile] = field(default_factory=list)
+    files: dict[Values, list[DataFile]] = field(default_factory=dict)
+    version: int = -1
+    vacuumed_on: date | None = None
+
+    def __post_init__(self) -> None:
+        history = self.shape.history
+        self._seed = random.Random(f"{self.shape.table.key} {history.market.begin}")
+        # A table without rows has a checkpoint in weeks, and its log reaches back to one.
+        seen = milliseconds(history.looked_at(history.minutes) - SEEN)
+        self._begin = seen if self.shape.parts else 0
+
+    def create(self, *, at: int) -> None:
+        self._enter("create", at=at, number=0)
+
+    def write(self, number: int) -> None:
+        """The commit of one batch."""
+        at = self.shape.history.committed_ms(self.shape.stage, number)
+        added = [
+            self.file(self.shape.values(number, part), part.topic, number, number, rows, at)
+            for part in self.shape.parts
+            if (rows := part.rows(number)) > 0
+        ]
+        removed = self.all_files() if is_replaced(self.shape.table) else []
+        self.change("write", at=at, number=number, added=added, removed=removed)
+
+    def all_files(self) -> list[DataFile]:
+        return [file for files in self.files.values() for file in files]
+
+    def file(
+        self, values: Values, topic: str, first: int, last: int, rows: int, at: int
+    ) -> DataFile:
+        name = uuid.UUID(int=self._seed.getrandbits(128), version=4)
+        folder = "".join(f"{column}={value}/" for column, value in values)
+        mark = "." if values else "-"
+        return DataFile(
+            path=f"{folder}part-00000-{name}{mark}c000.snappy.parquet",
+            values=values,
+            topic=topic,
+            first=first,
+            last=last,
+            rows=rows,
+            size=self.sizes.of(self.shape.table.key, topic, last - first + 1),
+            at=at,
+        )
+
+    def change(
+        self,
+        what: What,
+        *,
+        at: int,
+        number: int,
+        added: Sequence[DataFile] = (),
+        removed: Sequence[DataFile] = (),
+        predicate: str = "",
+    ) -> None:
+        """Files go and come in one version."""
+        for file in removed:
+            file.removed_at = at
+            own = self.files[file.values]
+            own.remove(file)
+            if not own:
+                del self.files[file.values]
+        for file in added:
+            self.files.setdefault(file.values, []).append(file)
+        if at >= self._begin:
+            self.dead += removed
+        self._enter(what, at=at, number=number, added=added, removed=removed, predicate=predicate)
+
+    def vacuum(self, day: date, *, at: int, number: int) -> None:
+        """Three versions: it begins, it ends, and the day is noted on the table."""
+        self._enter("vacuum start", at=at, number=number)
+        self._enter("vacuum end", at=at + 400, number=number)
+        self.vacuumed_on = day
+        self._enter("properties", at=at + 800, number=number)
+
+    def _enter(
+        self,
+        what: What,
+        *,
+        at: int,
+        number: int,
+        added: Sequence[DataFile] = (),
+        removed: Sequence[DataFile] = (),
+        predicate: str = "",
+    ) -> None:
+        self.version += 1
+        if at >= self._begin:
+            self.entries.append(
+                Entry(
+                    version=self.version,
+                    what=what,
+                    at=at,
+                    number=number,
+                    added=added,
+                    removed=removed,
+                    predicate=predicate,
+                    vacuumed_on=self.vacuumed_on,
+                )
+            )
+
+
+def milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
