@@ -35,7 +35,7 @@ from crypto_pipeline_tests.conftest import free_port
 
 WARM = 12
 # As fast as minutes can be polled one after the other.
-SPEED = "60"
+SPEED = 60.0
 TO_FORECAST = tuple(stage for stage in STAGES if stage is not SUMMARY)
 BY_KEY = {table.key: table for table in TABLES}
 RATIO = 1.5
@@ -102,11 +102,11 @@ def newest_batches(pipeline: Pipeline) -> Iterator[tuple[Table, int]]:
 
 
 @contextmanager
-def stack() -> Iterator[Settings]:
+def stack(*, speed: float = SPEED) -> Iterator[Settings]:
     with tempfile.TemporaryDirectory() as folder:
         names = ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "SPARK_PORT", "SIMULATOR_PORT")
         values = {name: str(free_port()) for name in names}
-        values |= {"STATE_DIR": folder, "MARKET": "simulated", "SIMULATOR_SPEED": SPEED}
+        values |= {"STATE_DIR": folder, "MARKET": "simulated", "SIMULATOR_SPEED": f"{speed:g}"}
         settings = settings_module.load(values, env_file=Path(folder) / "no.env")
         os.environ.update(values)
         with services(settings, ["broker", "spark", "simulator"]):

@@ -75,7 +75,7 @@ def test_values_and_batches_stay_damage_is_put_right_and_a_kill_is_resumed(
         overwrite(rows, place, record)  # type: ignore[arg-type]
 
     # Once while the side place is filled, once between two tables that are put in place.
-    for number in (3, len(TABLES) + 3):
+    for number in (2, len(TABLES) + 2):
         calls.clear()
         with monkeypatch.context() as patched:
             patched.setattr(rebuilding, "_overwrite", partial(killed, number))
@@ -85,9 +85,6 @@ def test_values_and_batches_stay_damage_is_put_right_and_a_kill_is_resumed(
     monkeypatch.setattr(rebuilding, "_overwrite", lambda *a: (calls.append(a[1]), overwrite(*a)))
     assert [one.table for one in rebuild(lake, "bronze")] == [table.key for table in TABLES]
     assert len(calls) < len(TABLES)
-    assert content(lake) == before
-    # Of a sound layer it says so.
-    assert [one for one in rebuild(lake, "gold") if one.differences] == []
     assert content(lake) == before
 
     versions = {stage.name: log.last_commit(lake.path(stage.primary)) for stage in STAGES}

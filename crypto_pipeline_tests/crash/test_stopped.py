@@ -94,17 +94,17 @@ def truth(settings: Settings, first: datetime, last: datetime) -> dict[Minute, t
 def test_ten_minutes_without_a_poller_are_named_and_filled(
     servers: Settings, make_settings: Make
 ) -> None:
-    """Full: sixteen real minutes at normal speed. Reduced: simulated minutes of four seconds."""
+    """Full: fourteen real minutes at normal speed. Reduced: simulated minutes of four seconds."""
     claim = proof.begin("poller-stopped-ten-minutes", reduced=1, full=1)
     speed = 1.0 if proof.is_full() else 15.0
     with market(
         servers, make_settings, SYMBOLS=",".join(SYMBOLS), SIMULATOR_SPEED=str(speed)
     ) as broker:
         settings = broker.settings
-        before = poll_minutes(settings, 3, speed=speed)
+        before = poll_minutes(settings, 2, speed=speed)
         for _ in range(STOPPED):
             wait_for_a_minute(settings, speed=speed)
-        after = poll_minutes(settings, 3, speed=speed)
+        after = poll_minutes(settings, 2, speed=speed)
         missed = (after[0] - before[-1]) // MINUTE - 1
         assert missed >= STOPPED
         gone = [before[-1] + MINUTE * n for n in range(missed)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crypto_pipeline.contract.topic import TICKS
+from crypto_pipeline.contract.topic import TOPICS, Topic
+from crypto_pipeline.embedded.broker import LAPTOP_PROPERTIES
 from crypto_pipeline.keeping_settings import DAGSTER_DAYS, LAYER_DAYS
 from crypto_pipeline.lake.table import PROPERTIES
 
@@ -22,8 +23,9 @@ CHECKPOINT_EVERY = int(PROPERTIES["delta.checkpointInterval"])
 # A checkpoint names each file that was removed in the last two days; 95 bytes each were measured.
 NAMED_DAYS = 2
 CHECKPOINT_BYTES_A_FILE = 100
-# A segment is closed after seven days at the latest, and kept until its last record is too old.
-TOPIC_DAYS = int(TICKS.config["retention.ms"]) / 86_400_000 + 7
+# The laptop's broker closes a segment after so long; it is kept until its last record is too old,
+# and what is compacted is so only once it is closed.
+SEGMENT_DAYS = int(LAPTOP_PROPERTIES["log.roll.hours"]) / 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +44,21 @@ class Cost:
         return MINUTES_A_DAY * (compact + self.files * LOOSE_DAYS + log)
 
 
-def bytes_kept(costs: Mapping[str, Cost], *, topics_a_minute: float) -> dict[str, float]:
-    """By table, topics and Dagster's database, at the default settings; costs are by table key."""
+def topic_days(topic: Topic) -> float:
+    """Days of records that lie on the disk; of a compacted topic two segments, one being closed."""
+    kept = topic.config.get("retention.ms")
+    return 2 * SEGMENT_DAYS if kept is None else int(kept) / 86_400_000 + SEGMENT_DAYS
+
+
+def bytes_kept(costs: Mapping[str, Cost], *, topics: Mapping[str, float]) -> dict[str, float]:
+    """By table, topic and Dagster's database, at the default settings.
+
+    `costs` are by table key, `topics` bytes a minute by topic.
+    """
     kept = {
         key: cost.bytes_kept(min(DAYS, LAYER_DAYS[key.split("/")[0]]))
         for key, cost in costs.items()
     }
-    kept["topics"] = topics_a_minute * MINUTES_A_DAY * TOPIC_DAYS
+    kept |= {t.name: topics[t.name] * MINUTES_A_DAY * topic_days(t) for t in TOPICS}
     kept["dagster"] = BOUND_BYTES_A_MINUTE * MINUTES_A_DAY * (DAGSTER_DAYS + 1 / 24)
     return kept

@@ -19,12 +19,12 @@ def measured() -> dict[str, float]:
         pytest.skip("a minute's cost is not on record yet: `make prove` writes it")
     figures: dict[str, Any] = json.loads(FILE.read_text())["figures"]
     costs = {key: Cost(**cost) for key, cost in figures["a_minute"].items()}
-    return bytes_kept(costs, topics_a_minute=figures["topics_a_minute"])
+    return bytes_kept(costs, topics=figures["topics_a_minute"])
 
 
 def test_the_defaults_keep_a_month_of_twenty_symbols_below_five_gibibytes() -> None:
     kept = measured()
-    assert {"raw/records", "gold/volatility", "topics", "dagster"} <= kept.keys()
+    assert {"raw/records", "predictions/scores", "market.ticks", "dagster"} <= kept.keys()
     assert sum(kept.values()) < LIMIT_BYTES
 
 

@@ -258,7 +258,7 @@ def test_an_interval_ends_with_its_day(spark: SparkSession) -> None:
 @pytest.mark.parametrize("venue", ["binance", "kraken"])
 def test_a_random_day_is_what_the_plain_model_says(spark: SparkSession, venue: str) -> None:
     @settings(
-        max_examples=6,
+        max_examples=3,
         deadline=None,
         derandomize=False,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
