@@ -34,7 +34,7 @@ PROPERTIES = {
     "delta.minWriterVersion": "2",
     "delta.checkpointInterval": "50",
     # A minute's entry takes 20 KB of disk: seven days of all tables would be 2.5 GiB.
-    "delta.logRetentionDuration": "interval 3 days",
+    "delta.logRetentionDuration": "interval 2 days",
     # Nothing of ours reads an older version for longer than a cycle's retries.
     "delta.deletedFileRetentionDuration": "interval 2 days",
 }

@@ -34,7 +34,7 @@ class Limits:
 
     days: Mapping[str, int] = field(default_factory=dict)
     not_vacuumed: frozenset[str] = frozenset()
-    log_days: int = 3
+    log_days: int = 2
     current_files_due: int = CURRENT_FILES_DUE
     past_files: int = PAST_FILES
 

@@ -74,6 +74,7 @@ def test_a_minute_costs_its_commits_and_few_plans(
     for run, _ in found.values():
         for key, rows in run.rows_out.items():
             assert rows == 0 or new_files(runner, key, run) <= (5 if key == "raw/records" else 1)
+            assert codecs(runner, key) <= {"ZSTD"}, key
 
 
 def minute(
@@ -90,6 +91,18 @@ def counted_run(
     before = calls.copy()
     run = runner.run(stage)
     return run, calls - before
+
+
+def codecs(runner: StageRunner, key: str) -> set[str]:
+    """How a table's files are compressed: of their first columns, the others are the same."""
+    from deltalake import DeltaTable
+    from pyarrow.parquet import ParquetFile
+
+    found = set()
+    for file in DeltaTable(f"{runner.lake.root}/{key}").file_uris():
+        with ParquetFile(file.removeprefix("file://")) as parquet:
+            found.add(parquet.metadata.row_group(0).column(0).compression)
+    return found
 
 
 def new_files(runner: StageRunner, key: str, run: StageRun) -> int:

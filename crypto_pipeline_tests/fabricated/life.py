@@ -108,7 +108,7 @@ class Life:
         folder = "".join(f"{column}={value}/" for column, value in values)
         mark = "." if values else "-"
         return DataFile(
-            path=f"{folder}part-00000-{name}{mark}c000.snappy.parquet",
+            path=f"{folder}part-00000-{name}{mark}c000.zstd.parquet",
             values=values,
             topic=topic,
             first=first,

@@ -40,7 +40,7 @@ def parquet(rows: pa.Table, *, fields: list[dict[str, Any]]) -> bytes:
         buffer,
         rows.schema,
         version="1.0",
-        compression="snappy",
+        compression="zstd",
         use_dictionary=[path for path in leaves if path.split(".")[0] in coded],
         write_statistics=[path for path in leaves if path not in LONG],
         use_deprecated_int96_timestamps=True,
