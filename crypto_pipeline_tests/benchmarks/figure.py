@@ -29,12 +29,13 @@ LOOP = 3_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One measure: pairs of (bare, ours); `limit` is of the ratio, `most` of ours itself."""
+    """One measure: pairs of (bare, ours); `limit` and `least` are of the ratio, `most` of ours."""
 
     name: str
     unit: str
     pairs: Sequence[tuple[float, float]]
     limit: float | None = None
+    least: float | None = None
     most: float | None = None
 
     @property
@@ -51,8 +52,10 @@ class Figure:
 
     @property
     def holds(self) -> bool:
-        return (self.limit is None or self.ratio <= self.limit) and (
-            self.most is None or self.ours <= self.most
+        return (
+            (self.limit is None or self.ratio <= self.limit)
+            and (self.least is None or self.ratio >= self.least)
+            and (self.most is None or self.ours <= self.most)
         )
 
 
@@ -129,13 +132,14 @@ def _grid(name: str, figures: Sequence[Figure]) -> Grid:
         grid.add_column(column, justify="left" if column == "what" else "right")
     for one in figures:
         limits = [f"ratio {one.limit}"] if one.limit else []
+        limits += [f"ratio at least {one.least}"] if one.least else []
         limits += [f"{one.most} {one.unit}"] if one.most else []
         grid.add_row(
             f"{one.name}, {one.unit}",
             f"{one.bare:.3f}",
             f"{one.ours:.3f}",
             f"{one.ratio:.2f}",
-            ("" if one.holds else "above ") + ", ".join(limits),
+            ("" if one.holds else "not ") + ", ".join(limits),
         )
     return grid
 

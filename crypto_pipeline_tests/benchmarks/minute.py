@@ -1,36 +1,54 @@
 """From a poll to its forecast under `make up`: `python -m …benchmarks.minute --minutes 30`.
 
-The stack as a user starts it, on the simulator at normal speed, 20 symbols. A minute's time goes
-from the broker's time of its poll record to the commit of its forecast. Also told: when the run
-began, and the memory of the whole stack.
+    --minutes N    of the stack's life, after its first forecast (30)
+    --whole-venue  all that the simulator lists, 3,600, in place of the watch-list of 20
+
+The stack as a user starts it, on the simulator at normal speed. A minute's time goes from the
+broker's time of its poll record to the commit of its forecast. Also told: how late polls began,
+what Dagster takes of a cycle, from the poll's record to the run's end, and the memory of it all.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sqlite3
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 from deltalake import DeltaTable
 from rich.console import Console
 
 from crypto_pipeline import settings as settings_module
-from crypto_pipeline.automation import CYCLE_JOB
-from crypto_pipeline.contract.topic import POLLS
 from crypto_pipeline.settings import Settings
+from crypto_pipeline_tests.benchmarks.figure import Figure, Loop, fixed_loop, keep
+from crypto_pipeline_tests.benchmarks.lived import (
+    Poll,
+    Run,
+    commits,
+    polls,
+    resident_mebibytes,
+    runs,
+)
 from crypto_pipeline_tests.conftest import free_port
 from crypto_pipeline_tests.embedded import stack
 
-WARM = 2
+# Compiled, and with the first history behind it.
+WARM = 5
+MINUTE = 60.0
+FIRST_FORECAST_SECONDS = 600
+# Seconds of the median, by symbols; of the 95th percentile; the share of Dagster; MiB; a late poll.
+MEDIAN, P95 = 10.0, 15.0
+MEDIAN_OF_A_VENUE = 20.0
+SHARE = 0.20
+MEMORY = 4_096.0
+LATE_P99 = 6.0
 PORTS = (
     "KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "SPARK_PORT", "SIMULATOR_PORT", "CODE_SERVER_PORT",
     "DAGSTER_PORT", "DASHBOARD_PORT", "DASHBOARD_METRICS_PORT", "METRICS_PORT",
@@ -39,103 +57,135 @@ PORTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minute:
-    """One poll, in seconds after the full minute: its record, the run's start, the forecast."""
+    """A poll, the first forecast after it, and the run that made it."""
 
-    at: float
-    polled: float
-    started: float
+    poll: Poll
+    run: Run
     forecast: float
 
     @property
     def seconds(self) -> float:
-        return self.forecast - self.polled
+        return self.forecast - self.poll.recorded
 
     @property
-    def before_the_run(self) -> float:
-        return self.started - self.polled
+    def whole(self) -> float:
+        return self.run.ended - self.poll.recorded
+
+    @property
+    def dagsters_share(self) -> float:
+        return 1 - self.run.ours / self.whole
 
 
-def commits(path: str) -> list[float]:
-    """When each commit of ours was made, in epoch seconds, oldest first."""
-    entries = DeltaTable(path).history()
-    return sorted(e["timestamp"] / 1000 for e in entries if "userMetadata" in e)
-
-
-def polls(lake: str) -> list[float]:
-    """The broker's time of each poll record, in epoch seconds, oldest first."""
-    rows = DeltaTable(f"{lake}/raw/records").to_pyarrow_table(
-        columns=["broker_at"], filters=[("topic", "=", POLLS.name)]
-    )
-    return sorted(at.timestamp() for at in rows.column("broker_at").to_pylist())
-
-
-def run_starts(settings: Settings) -> list[float]:
-    """When each cycle's process began its run, by Dagster's own record."""
-    database = settings.home / "dagster" / "history" / "runs.db"
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
-        rows = connection.execute(
-            "SELECT start_time FROM runs WHERE pipeline_name = ? AND start_time IS NOT NULL",
-            (CYCLE_JOB,),
-        )
-        return sorted(row[0] for row in rows)
-
-
-def minutes(settings: Settings) -> list[Minute]:
-    """Every poll that a forecast followed, the first ones left out."""
-    forecasts = commits(f"{settings.lake_root}/predictions/forecasts")
-    starts = run_starts(settings)
+def minutes(settings: Settings, *, since: float) -> list[Minute]:
+    """Every poll after that instant which a forecast followed."""
+    forecasts, cycles = commits(f"{settings.lake_root}/predictions/forecasts"), runs(settings)
     found = []
-    for polled in polls(settings.lake_root):
-        forecast = next((at for at in forecasts if at > polled), None)
-        started = next((at for at in starts if at > polled), None)
-        if forecast is not None and started is not None:
-            at = polled - polled % 60
-            found.append(Minute(at=at, polled=polled, started=started, forecast=forecast))
-    return found[WARM:]
+    for poll in polls(settings.lake_root):
+        forecast = next((at for at in forecasts if at > poll.recorded), None)
+        run = next((run for run in cycles if run.began > poll.recorded), None)
+        if poll.recorded > since and forecast is not None and run is not None:
+            found.append(Minute(poll=poll, run=run, forecast=forecast))
+    return found
 
 
-def resident_mebibytes(pids: Sequence[int]) -> float:
-    """Memory of the processes, shared pages divided among those that share them."""
-    total = 0
-    for pid in pids:
-        try:
-            rolled = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in rolled.splitlines() if line[:4] == "Pss:")
-    return total / 1024
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that `share` of them do not exceed."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(len(ranked) * share))]
+
+
+def figures(found: Sequence[Minute], *, memory: float, is_venue: bool) -> list[Figure]:
+    """Seconds stand beside those of a minute; a percentile and the memory are one value each."""
+    seconds = [one.seconds for one in found]
+    late = [one.poll.late for one in found]
+    return [
+        Figure(
+            name="poll record to forecast", unit="s", pairs=[(MINUTE, one) for one in seconds],
+            most=MEDIAN_OF_A_VENUE if is_venue else MEDIAN,
+        ),
+        Figure(
+            name="poll record to forecast, p95", unit="s",
+            pairs=[(MINUTE, percentile(seconds, 0.95))], most=None if is_venue else P95,
+        ),
+        Figure(
+            name="poll began late, p99", unit="s", pairs=[(MINUTE, percentile(late, 0.99))],
+            most=LATE_P99,
+        ),
+        Figure(
+            name="Dagster's seconds of a cycle", unit="s", limit=SHARE,
+            pairs=[(one.whole, one.whole - one.run.ours) for one in found],
+        ),
+        Figure(name="the whole stack", unit="MiB", pairs=[(MEMORY, memory)], most=MEMORY),
+    ]  # fmt: skip
+
+
+def skipped(found: Sequence[Minute]) -> int:
+    """Minutes between two polls that no poll was made for."""
+    return sum(round((b.poll.due - a.poll.due) / MINUTE) - 1 for a, b in pairwise(found))
+
+
+def overlapping(found: Sequence[Minute]) -> int:
+    return sum(a.run.ended > b.run.began for a, b in pairwise(found) if a.run != b.run)
+
+
+def tell(found: Sequence[Minute]) -> None:
+    console = Console(highlight=False)
+    for one in found:
+        console.print(
+            f"{datetime.fromtimestamp(one.poll.due, tz=UTC):%H:%M} poll +{one.poll.late:.1f} s, "
+            f"run {one.run.began - one.poll.recorded:.1f} s after its record, forecast "
+            f"{one.seconds:.1f} s, end {one.whole:.1f} s, Dagster {one.dagsters_share:.0%}"
+        )
+
+
+def has_forecast(settings: Settings) -> bool:
+    path = f"{settings.lake_root}/predictions/forecasts"
+    return DeltaTable.is_deltatable(path) and bool(commits(path))
+
+
+def lived(*, is_venue: bool, minutes_of_life: float) -> tuple[list[Minute], float]:
+    """The stack's minutes after those that warm it, and its memory at the end in MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        values = {name: str(free_port()) for name in PORTS}
+        values |= {"STATE_DIR": folder, "MARKET": "simulated"}
+        if is_venue:
+            values["SYMBOLS"] = "all"
+        settings = settings_module.load(values, env_file=Path(folder) / "no.env")
+        os.environ.update(values)
+        with stack.running(settings) as up:
+            up.wait_for("Ctrl-C", seconds=300)
+            until = time.monotonic() + FIRST_FORECAST_SECONDS
+            while not has_forecast(settings) and time.monotonic() < until:
+                time.sleep(2)
+            since = time.time() + WARM * MINUTE
+            while time.time() < since + minutes_of_life * MINUTE:
+                time.sleep(5)
+            memory = resident_mebibytes([one.pid for one in up.members()])
+            return minutes(settings, since=since), memory
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--whole-venue", action="store_true")
     given = parser.parse_args(arguments)
-    console = Console(highlight=False)
-    with tempfile.TemporaryDirectory() as folder:
-        values = {name: str(free_port()) for name in PORTS}
-        values |= {"STATE_DIR": folder, "MARKET": "simulated"}
-        settings = settings_module.load(values, env_file=Path(folder) / "no.env")
-        os.environ.update(values)
-        with stack.running(settings) as up:
-            up.wait_for("look at first|What to look at|Ctrl-C", seconds=300)
-            until = time.monotonic() + given.minutes * 60
-            while time.monotonic() < until:
-                time.sleep(5)
-            memory = resident_mebibytes([one.pid for one in up.members()])
-            found = minutes(settings)
-    for one in found:
-        console.print(
-            f"{datetime.fromtimestamp(one.at, tz=UTC):%H:%M} poll +{one.polled - one.at:.1f} s, "
-            f"run {one.before_the_run:.1f} s after it, forecast {one.seconds:.1f} s after it"
-        )
-    seconds = sorted(one.seconds for one in found)
-    console.print(
-        f"{len(found)} minutes: poll to forecast median {statistics.median(seconds):.1f} s, "
-        f"p95 {seconds[int(len(seconds) * 0.95) - 1]:.1f} s; poll to the run's start "
-        f"{statistics.median(one.before_the_run for one in found):.1f} s; the whole stack holds "
-        f"{memory:,.0f} MiB"
+    begin = fixed_loop()
+    found, memory = lived(is_venue=given.whole_venue, minutes_of_life=given.minutes)
+    tell(found)
+    holds = keep(
+        "minute-of-a-venue" if given.whole_venue else "minute",
+        figures(found, memory=memory, is_venue=given.whole_venue),
+        loop=Loop(begin=begin, end=fixed_loop()),
+        more={
+            "minutes": len(found),
+            "minutes_skipped": skipped(found),
+            "runs_overlapping": overlapping(found),
+            "poll_record_to_run": round(
+                statistics.median(one.run.began - one.poll.recorded for one in found), 2
+            ),
+        },
     )
-    return 0
+    return 0 if holds and not skipped(found) and not overlapping(found) else 1
 
 
 if __name__ == "__main__":

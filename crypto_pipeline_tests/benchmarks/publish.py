@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import random
-import statistics
 import sys
 import tempfile
 import time
@@ -20,8 +19,6 @@ from pathlib import Path
 
 from kafka import KafkaProducer
 from kafka.partitioner import DefaultPartitioner
-from rich.console import Console
-from rich.table import Table as Grid
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.contract.poll import PollRecord
@@ -37,6 +34,7 @@ from crypto_pipeline.stream.deliver import deliver
 from crypto_pipeline.stream.publish import Outgoing, Published, Publisher
 from crypto_pipeline.stream.spool import Spool
 from crypto_pipeline.stream.topics import ensure, open_ready_producer
+from crypto_pipeline_tests.benchmarks.figure import Figure, Loop, fixed_loop, keep
 from crypto_pipeline_tests.conftest import free_port
 
 PAIRS = 7
@@ -162,7 +160,7 @@ def paired(a: Callable[[int], float], b: Callable[[int], float]) -> list[tuple[f
     return [(a(n), b(n)) for n in range(PAIRS)]
 
 
-def measure(settings: Settings) -> dict[str, dict[str, float]]:
+def measure(settings: Settings) -> list[Figure]:
     body, names = whole_venue()
     ticks, poll = poll_of(body, names, AT)
     messages = [Outgoing(topic=TICKS.name, key=t.key, value=t.encode()) for t in ticks]
@@ -177,25 +175,20 @@ def measure(settings: Settings) -> dict[str, dict[str, float]]:
         lambda n: ours_poll(settings, body, names, n + 100),
     )
     bulk = paired(lambda n: bare(settings, many), lambda n: ours_many(settings, many))
-    return {
-        "whole-venue poll, seconds": figures(venue, better="low"),
-        "the same, bare with our key hash, seconds": figures(hashed, better="low"),
-        "100,000 messages, a second": figures(
-            [(MANY / x, MANY / y) for x, y in bulk], better="high"
+    return [
+        Figure(name="whole-venue poll", unit="s", pairs=venue, limit=1.5),
+        Figure(name="the same, bare with our key hash", unit="s", pairs=hashed, limit=1.5),
+        Figure(
+            name="100,000 messages",
+            unit="a second",
+            pairs=[(MANY / x, MANY / y) for x, y in bulk],
+            least=0.85,
         ),
-    }
-
-
-def figures(pairs: Sequence[tuple[float, float]], *, better: str) -> dict[str, float]:
-    return {
-        "bare": statistics.median(x for x, _ in pairs),
-        "ours": statistics.median(y for _, y in pairs),
-        "ratio": statistics.median(y / x for x, y in pairs),
-        "limit": 1.5 if better == "low" else 0.85,
-    }
+    ]
 
 
 def main() -> int:
+    begin = fixed_loop()
     with tempfile.TemporaryDirectory() as folder:
         ports = {name: str(free_port()) for name in ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT")}
         settings = settings_module.load(
@@ -205,20 +198,8 @@ def main() -> int:
             ensure(settings)
             found = measure(settings)
     acks = producer_config(settings)["acks"]
-    grid = Grid(title=f"Publishing, medians of {PAIRS} pairs, acks={acks}")
-    for name in ("what", "bare producer", "ours", "ratio", "limit"):
-        grid.add_column(name, justify="left" if name == "what" else "right")
-    for what, row in found.items():
-        digits = 3 if "seconds" in what else 0
-        grid.add_row(
-            what,
-            f"{row['bare']:,.{digits}f}",
-            f"{row['ours']:,.{digits}f}",
-            f"{row['ratio']:.2f}",
-            f"{'at most' if row['limit'] > 1 else 'at least'} {row['limit']}",
-        )
-    Console().print(grid)
-    return 0
+    holds = keep("publish", found, loop=Loop(begin=begin, end=fixed_loop()), more={"acks": acks})
+    return 0 if holds else 1
 
 
 if __name__ == "__main__":
