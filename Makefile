@@ -45,6 +45,7 @@ bench: setup-tests ## Measure against bare references (an hour); the cycle goes 
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.publish
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.scoring
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.history
+	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.backlog
 
 chaos: setup-tests ## Try to destroy the whole stack, 500 faults (hours); results go to docs/reliability
 	-@$(PYTHON) -m crypto_pipeline.embedded.fetch_jars

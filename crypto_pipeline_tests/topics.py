@@ -15,21 +15,26 @@ from crypto_pipeline.stream.ranges import TopicEnds, read_ends
 from crypto_pipeline.stream.topics import open_ready_producer
 from crypto_pipeline_tests.builders import poll
 
+TOPIC_OF = {
+    Tick: topic.TICKS.name,
+    Candle: topic.CANDLES.name,
+    PollRecord: topic.POLLS.name,
+}
 NAMES = [topic.TICKS.name, topic.CANDLES.name, topic.POLLS.name, topic.REJECTED.name]
 
 
+def outgoing(*facts: Tick | Candle | PollRecord | bytes) -> list[Outgoing]:
+    return [
+        Outgoing(topic=topic.TICKS.name, key=b"k", value=fact)
+        if isinstance(fact, bytes)
+        else Outgoing(topic=TOPIC_OF[type(fact)], key=fact.key, value=fact.encode())
+        for fact in facts
+    ]
+
+
 def send(settings: Settings, *facts: Tick | Candle | PollRecord | bytes) -> None:
-    names = {Tick: topic.TICKS, Candle: topic.CANDLES, PollRecord: topic.POLLS}
     with Publisher(settings, connect=open_ready_producer) as publisher:
-        publisher.publish(
-            [
-                Outgoing(topic=topic.TICKS.name, key=b"k", value=fact)
-                if isinstance(fact, bytes)
-                else Outgoing(topic=names[type(fact)].name, key=fact.key, value=fact.encode())
-                for fact in facts
-            ],
-            deadline_seconds=20,
-        )
+        publisher.publish(outgoing(*facts), deadline_seconds=20)
 
 
 def clipped(ends: TopicEnds, begin: TopicEnds) -> TopicEnds:

@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.poll import PollRecord
-from crypto_pipeline.contract.tick import Tick
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import Settings
@@ -25,7 +23,7 @@ from crypto_pipeline.stream.topics import open_ready_producer
 from crypto_pipeline.topic_range import WHOLE_BITE, Bite
 from crypto_pipeline_tests import proof
 from crypto_pipeline_tests.end_to_end.minutes import minute
-from crypto_pipeline_tests.topics import NAMES, clipped
+from crypto_pipeline_tests.topics import NAMES, TOPIC_OF, clipped
 
 pytestmark = [
     pytest.mark.spark,
@@ -58,13 +56,14 @@ FULL = Size(minutes=1_440, symbols=20, venue_minutes=60, venue_symbols=3_600, bi
 
 def publish(settings: Settings, size: Size) -> tuple[int, set[str]]:
     """Records sent, and the ids that silver must have."""
-    topics = {Tick: NAMES[0], Candle: NAMES[1], PollRecord: NAMES[2]}
     sent, ids = 0, set()
     with Publisher(settings, connect=open_ready_producer) as publisher:
         for number in range(size.minutes + size.venue_minutes):
             is_venue = number >= size.minutes
             facts = minute(number, size.venue_symbols if is_venue else size.symbols)
-            messages = [Outgoing(topic=topics[type(f)], key=f.key, value=f.encode()) for f in facts]
+            messages = [
+                Outgoing(topic=TOPIC_OF[type(f)], key=f.key, value=f.encode()) for f in facts
+            ]
             publisher.publish(messages, deadline_seconds=60)
             sent += len(facts)
             ids |= {fact.id for fact in facts if not isinstance(fact, PollRecord)}
