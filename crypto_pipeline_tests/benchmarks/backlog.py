@@ -18,20 +18,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from crypto_pipeline.bronze.message import message_schema
 from pyspark.sql import functions as F
 
+from crypto_pipeline.bronze.rules import message_schema
 from crypto_pipeline.lake.tuning import COMPILED_ROWS, tune
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.stages import BRONZE, RAW, SILVER
-from crypto_pipeline.stream.publish import Outgoing, Publisher
+from crypto_pipeline.stream.publish import Publisher
 from crypto_pipeline.stream.ranges import TopicEnds, read_ends
 from crypto_pipeline.stream.topics import open_ready_producer
 from crypto_pipeline_tests.benchmarks.figure import Figure, Loop, fixed_loop, keep
 from crypto_pipeline_tests.end_to_end.minutes import minute
 from crypto_pipeline_tests.end_to_end.test_backlog import pid_of_spark, watched
 from crypto_pipeline_tests.maintenance.day import Day, a_day
-from crypto_pipeline_tests.topics import NAMES, TOPIC_OF
+from crypto_pipeline_tests.topics import NAMES, outgoing
 
 SYMBOLS = 3_600
 MINUTES = 15
@@ -45,11 +45,7 @@ STAGES = (RAW, BRONZE, SILVER)
 def publish(day: Day, *, first: int, minutes: int) -> None:
     with Publisher(day.settings, connect=open_ready_producer) as publisher:
         for number in range(first, first + minutes):
-            facts = minute(number, SYMBOLS)
-            publisher.publish(
-                [Outgoing(topic=TOPIC_OF[type(f)], key=f.key, value=f.encode()) for f in facts],
-                deadline_seconds=60,
-            )
+            publisher.publish(outgoing(*minute(number, SYMBOLS)), deadline_seconds=60)
 
 
 def drained(runner: StageRunner) -> tuple[float, int]:

@@ -17,13 +17,13 @@ from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import BRONZE, CANDLES, RAW, SILVER, VOLATILITY
-from crypto_pipeline.stream.publish import Outgoing, Publisher
+from crypto_pipeline.stream.publish import Publisher
 from crypto_pipeline.stream.ranges import read_ends
 from crypto_pipeline.stream.topics import open_ready_producer
 from crypto_pipeline.topic_range import WHOLE_BITE, Bite
 from crypto_pipeline_tests import proof
 from crypto_pipeline_tests.end_to_end.minutes import minute
-from crypto_pipeline_tests.topics import NAMES, TOPIC_OF, clipped
+from crypto_pipeline_tests.topics import NAMES, clipped, outgoing
 
 pytestmark = [
     pytest.mark.spark,
@@ -61,10 +61,7 @@ def publish(settings: Settings, size: Size) -> tuple[int, set[str]]:
         for number in range(size.minutes + size.venue_minutes):
             is_venue = number >= size.minutes
             facts = minute(number, size.venue_symbols if is_venue else size.symbols)
-            messages = [
-                Outgoing(topic=TOPIC_OF[type(f)], key=f.key, value=f.encode()) for f in facts
-            ]
-            publisher.publish(messages, deadline_seconds=60)
+            publisher.publish(outgoing(*facts), deadline_seconds=60)
             sent += len(facts)
             ids |= {fact.id for fact in facts if not isinstance(fact, PollRecord)}
     return sent, ids
