@@ -38,12 +38,13 @@ test: setup-tests ## Run every test that this machine can run, and list what was
 prove: setup-tests ## Run the proofs at their full counts (hours); results go to docs/proofs
 	@PROVE=1 $(PYTHON) -m pytest -rs -m prove --timeout=14400
 
-bench: setup-tests ## Measure against bare references (an hour); the cycle goes to docs/benchmarks
+bench: setup-tests ## Measure against bare references (two hours); results go to docs/benchmarks
 	-@$(PYTHON) -m crypto_pipeline.embedded.fetch_jars
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.cycle
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.minute
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.publish
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.scoring
+	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.start
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.history
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.backlog
 
