@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -14,7 +14,7 @@ from crypto_pipeline.raw.schema import RECORDS
 from crypto_pipeline.silver.schema import GAPS, TICKS
 from crypto_pipeline_tests.fabricated.history import history, no_topics
 from crypto_pipeline_tests.fabricated.laid_log import cleaned, is_checkpoint, states
-from crypto_pipeline_tests.fabricated.life import DEAD_DAYS, Life
+from crypto_pipeline_tests.fabricated.life import DEAD_DAYS, LOG_DAYS, Life
 from crypto_pipeline_tests.fabricated.shapes import shapes
 from crypto_pipeline_tests.fabricated.sizes import Sizes
 from crypto_pipeline_tests.fabricated.upkeep import Upkeep
@@ -86,7 +86,7 @@ def test_the_log_reaches_back_to_a_checkpoint_before_the_days_that_it_keeps() ->
     kept = cleaned(life.entries)
     assert is_checkpoint(kept[0])
     first = datetime.fromtimestamp(kept[0].at / 1000, UTC)
-    assert first.date() == date(2026, 11, 22)
+    assert first.date() == NOW.date() - LOG_DAYS - timedelta(days=1)
     assert first.hour == 23
     assert [e.version for e in kept] == list(range(kept[0].version, life.version + 1))
 
