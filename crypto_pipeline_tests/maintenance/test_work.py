@@ -187,10 +187,10 @@ def test_after_all_that_is_due_no_date_is_over_its_limit(counts: dict[int, int])
 
 def test_counts_name_the_worst_date_and_how_far_the_log_reaches() -> None:
     parts = (partition(TODAY - 2 * DAY, 3), partition(TODAY - DAY, 7), partition(TODAY, 61))
-    seen = counted(table(CANDLES_1M, *parts, log_age=5.5 * DAY), now=NOW)
+    seen = counted(table(CANDLES_1M, *parts, log_age=4.5 * DAY), now=NOW)
     assert (seen.files, seen.most_of_a_past_date, seen.most_of_now) == (71, 7, 61)
     assert (seen.past_is_compact, seen.now_is_compact, seen.log_is_bounded) == (False,) * 3
-    assert counted(table(CANDLES_1M, log_age=5 * DAY), now=NOW).log_is_bounded
+    assert counted(table(CANDLES_1M, log_age=4 * DAY), now=NOW).log_is_bounded
 
 
 def done(work: Work, *, is_cut: bool = False) -> Done:
