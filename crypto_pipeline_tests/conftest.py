@@ -44,6 +44,19 @@ PORTS = itertools.count(
     + random.SystemRandom().randrange(8_000)
 )
 
+# Every port that a stack listens on.
+PORT_NAMES = (
+    "KAFKA_PORT",
+    "KAFKA_CONTROLLER_PORT",
+    "SPARK_PORT",
+    "SIMULATOR_PORT",
+    "DAGSTER_PORT",
+    "CODE_SERVER_PORT",
+    "DASHBOARD_PORT",
+    "METRICS_PORT",
+    "DASHBOARD_METRICS_PORT",
+)
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
@@ -84,20 +97,7 @@ def make_settings(
 
     def make(**options: str) -> Settings:
         state = tmp_path_factory.mktemp("state")
-        ports = {
-            name: str(free_port())
-            for name in (
-                "KAFKA_PORT",
-                "KAFKA_CONTROLLER_PORT",
-                "SPARK_PORT",
-                "SIMULATOR_PORT",
-                "DAGSTER_PORT",
-                "CODE_SERVER_PORT",
-                "DASHBOARD_PORT",
-                "METRICS_PORT",
-                "DASHBOARD_METRICS_PORT",
-            )
-        }
+        ports = {name: str(free_port()) for name in PORT_NAMES}
         values = {"STATE_DIR": str(state), "MARKET": "simulated", **ports, **options}
         return settings_module.load(values, env_file=state / "no.env")
 

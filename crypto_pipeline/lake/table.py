@@ -40,6 +40,11 @@ PROPERTIES = {
 }
 
 
+def days_of(name: str) -> int:
+    """Days of one of Delta's retentions, by its name without `delta.`."""
+    return int(PROPERTIES[f"delta.{name}"].split()[1])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """One Delta table. `schema` ends with `batch`; `fact_column` is the time the rows are about."""

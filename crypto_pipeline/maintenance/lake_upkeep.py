@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from crypto_pipeline.lake.location import Lake
-from crypto_pipeline.lake.table import PROPERTIES, Table
+from crypto_pipeline.lake.table import Table, days_of
 from crypto_pipeline.maintenance.bite import Bite
 from crypto_pipeline.maintenance.perform import Done, perform
 from crypto_pipeline.maintenance.table_files import TableFiles, inspect_all
@@ -23,7 +23,7 @@ from crypto_pipeline.maintenance.work import (
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import TABLES
 
-LOG_DAYS = int(PROPERTIES["delta.logRetentionDuration"].split()[1])
+LOG_DAYS = days_of("logRetentionDuration")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ def open_upkeep(settings: Settings, lake: Lake, *, is_wanted: Callable[[], bool]
 def limits_of(settings: Settings) -> Limits:
     keeping = settings.keeping
     kept = frozenset() if keeping.raw_vacuum else frozenset({"raw"})
-    return Limits(days=keeping.layer_days, not_vacuumed=kept, log_days=LOG_DAYS)
+    return Limits(days=keeping.layer_days, not_vacuumed=kept)
 
 
 def works_due(settings: Settings) -> tuple[Work, ...]:

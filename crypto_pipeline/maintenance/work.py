@@ -19,7 +19,7 @@ Kind = Literal["recommit", "compact", "retain", "vacuum"]
 CURRENT_FILES_DUE = 30
 CURRENT_FILES = 60
 PAST_FILES = 4
-# Ranges are committed anew long before the log forgets them (a day, against 3).
+# Ranges are committed anew long before the log forgets them (a day, against 2).
 RECOMMIT_AFTER = timedelta(days=1)
 # Delta removes whole days of its log, and only when it writes a checkpoint.
 LOG_SLACK_DAYS = 2
@@ -27,14 +27,13 @@ LOG_SLACK_DAYS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What is kept: days a layer (0 is for ever), days of log, live files a date.
+    """What is kept: days a layer (0 is for ever), live files a date.
 
     Of a layer that is not vacuumed no file is deleted but of its log.
     """
 
     days: Mapping[str, int] = field(default_factory=dict)
     not_vacuumed: frozenset[str] = frozenset()
-    log_days: int = 2
     current_files_due: int = CURRENT_FILES_DUE
     past_files: int = PAST_FILES
 

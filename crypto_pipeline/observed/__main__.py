@@ -24,7 +24,7 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         # How a person stops it: not a failure.
-        pass
+        return 0
     return 0
 
 

@@ -10,10 +10,8 @@ its own without keys, range or partition: a bare append of the same frame.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from crypto_pipeline import settings as settings_module
 from crypto_pipeline.embedded.running import services
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.pipeline import Pipeline, open_pipeline
@@ -31,7 +28,7 @@ from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import PREDICTIONS, STAGES, SUMMARY, TABLES
 from crypto_pipeline.stream.topics import ensure
 from crypto_pipeline_tests.benchmarks.figure import Figure, Loop, fixed_loop, keep
-from crypto_pipeline_tests.conftest import free_port
+from crypto_pipeline_tests.benchmarks.place import place
 
 WARM = 12
 # As fast as minutes can be polled one after the other.
@@ -103,15 +100,12 @@ def newest_batches(pipeline: Pipeline) -> Iterator[tuple[Table, int]]:
 
 @contextmanager
 def stack(*, speed: float = SPEED) -> Iterator[Settings]:
-    with tempfile.TemporaryDirectory() as folder:
-        names = ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "SPARK_PORT", "SIMULATOR_PORT")
-        values = {name: str(free_port()) for name in names}
-        values |= {"STATE_DIR": folder, "MARKET": "simulated", "SIMULATOR_SPEED": f"{speed:g}"}
-        settings = settings_module.load(values, env_file=Path(folder) / "no.env")
-        os.environ.update(values)
-        with services(settings, ["broker", "spark", "simulator"]):
-            ensure(settings)
-            yield settings
+    with (
+        place(SIMULATOR_SPEED=f"{speed:g}") as settings,
+        services(settings, ["broker", "spark", "simulator"]),
+    ):
+        ensure(settings)
+        yield settings
 
 
 def measure(settings: Settings, *, pairs: int) -> list[Measured]:

@@ -11,21 +11,17 @@ what Dagster takes of a cycle, from the poll's record to the run's end, and the 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 
 from deltalake import DeltaTable
 from rich.console import Console
 
-from crypto_pipeline import settings as settings_module
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.benchmarks.figure import Figure, Loop, fixed_loop, keep
 from crypto_pipeline_tests.benchmarks.lived import (
@@ -36,7 +32,7 @@ from crypto_pipeline_tests.benchmarks.lived import (
     resident_mebibytes,
     runs,
 )
-from crypto_pipeline_tests.conftest import free_port
+from crypto_pipeline_tests.benchmarks.place import place
 from crypto_pipeline_tests.embedded import stack
 
 # Compiled, and with the first history behind it.
@@ -49,10 +45,6 @@ MEDIAN_OF_A_VENUE = 20.0
 SHARE = 0.20
 MEMORY = 4_096.0
 LATE_P99 = 6.0
-PORTS = (
-    "KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "SPARK_PORT", "SIMULATOR_PORT", "CODE_SERVER_PORT",
-    "DAGSTER_PORT", "DASHBOARD_PORT", "DASHBOARD_METRICS_PORT", "METRICS_PORT",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,30 +130,24 @@ def tell(found: Sequence[Minute]) -> None:
         )
 
 
-def has_forecast(settings: Settings) -> bool:
+def await_forecast(settings: Settings) -> None:
+    """Until a stack that was started has its first forecast; the look is light, and not often."""
     path = f"{settings.lake_root}/predictions/forecasts"
-    return DeltaTable.is_deltatable(path) and bool(commits(path))
+    until = time.monotonic() + FIRST_FORECAST_SECONDS
+    while not (DeltaTable.is_deltatable(path) and commits(path)):
+        assert time.monotonic() < until, "no forecast within ten minutes"
+        time.sleep(2)
 
 
 def lived(*, is_venue: bool, minutes_of_life: float) -> tuple[list[Minute], float]:
     """The stack's minutes after those that warm it, and its memory at the end in MiB."""
-    with tempfile.TemporaryDirectory() as folder:
-        values = {name: str(free_port()) for name in PORTS}
-        values |= {"STATE_DIR": folder, "MARKET": "simulated"}
-        if is_venue:
-            values["SYMBOLS"] = "all"
-        settings = settings_module.load(values, env_file=Path(folder) / "no.env")
-        os.environ.update(values)
-        with stack.running(settings) as up:
-            up.wait_for("Ctrl-C", seconds=300)
-            until = time.monotonic() + FIRST_FORECAST_SECONDS
-            while not has_forecast(settings) and time.monotonic() < until:
-                time.sleep(2)
-            since = time.time() + WARM * MINUTE
-            while time.time() < since + minutes_of_life * MINUTE:
-                time.sleep(5)
-            memory = resident_mebibytes([one.pid for one in up.members()])
-            return minutes(settings, since=since), memory
+    symbols = {"SYMBOLS": "all"} if is_venue else {}
+    with place(**symbols) as settings, stack.running(settings) as up:
+        await_forecast(settings)
+        since = time.time() + WARM * MINUTE
+        time.sleep(max(0.0, since + minutes_of_life * MINUTE - time.time()))
+        memory = resident_mebibytes([one.pid for one in up.members()])
+        return minutes(settings, since=since), memory
 
 
 def main(arguments: Sequence[str]) -> int:

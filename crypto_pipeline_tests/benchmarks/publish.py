@@ -10,17 +10,14 @@ from __future__ import annotations
 import json
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from kafka import KafkaProducer
 from kafka.partitioner import DefaultPartitioner
 
-from crypto_pipeline import settings as settings_module
 from crypto_pipeline.contract.poll import PollRecord
 from crypto_pipeline.contract.tick import Tick
 from crypto_pipeline.contract.topic import POLLS, TICKS
@@ -35,7 +32,7 @@ from crypto_pipeline.stream.publish import Outgoing, Published, Publisher
 from crypto_pipeline.stream.spool import Spool
 from crypto_pipeline.stream.topics import ensure, open_ready_producer
 from crypto_pipeline_tests.benchmarks.figure import Figure, Loop, fixed_loop, keep
-from crypto_pipeline_tests.conftest import free_port
+from crypto_pipeline_tests.benchmarks.place import place
 
 PAIRS = 7
 VENUE = 3_600
@@ -189,14 +186,9 @@ def measure(settings: Settings) -> list[Figure]:
 
 def main() -> int:
     begin = fixed_loop()
-    with tempfile.TemporaryDirectory() as folder:
-        ports = {name: str(free_port()) for name in ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT")}
-        settings = settings_module.load(
-            {"STATE_DIR": folder, "MARKET": "simulated", **ports}, env_file=Path(folder) / "no.env"
-        )
-        with services(settings, ["broker"]):
-            ensure(settings)
-            found = measure(settings)
+    with place() as settings, services(settings, ["broker"]):
+        ensure(settings)
+        found = measure(settings)
     acks = producer_config(settings)["acks"]
     holds = keep("publish", found, loop=Loop(begin=begin, end=fixed_loop()), more={"acks": acks})
     return 0 if holds else 1

@@ -14,17 +14,14 @@ import math
 import random
 import statistics
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from rich.console import Console
 
-from crypto_pipeline import settings as settings_module
 from crypto_pipeline.embedded.running import services
 from crypto_pipeline.gold.schema import VOLATILITY
 from crypto_pipeline.lake.commit import Write, commit
@@ -42,8 +39,8 @@ from crypto_pipeline.stage import StageInput
 from crypto_pipeline.stages import PREDICTIONS
 from crypto_pipeline.stages import VOLATILITY as MEASURED
 from crypto_pipeline.stream.ranges import TopicEnds
+from crypto_pipeline_tests.benchmarks.place import place
 from crypto_pipeline_tests.builders import MINUTE, Row, put
-from crypto_pipeline_tests.conftest import free_port
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -198,17 +195,12 @@ def by_place(found: list[Seconds], *, is_first: bool) -> float:
 
 def main() -> int:
     """Print the figures; 1 when the scoring's ratio is above its limit."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = settings_module.load(
-            {"STATE_DIR": folder, "MARKET": "simulated", "SPARK_PORT": str(free_port())},
-            env_file=Path(folder) / "no.env",
-        )
-        with services(settings, ["spark"]):
-            spark = connect(settings, role="benchmark")
-            lake = Lake(spark=spark, root=f"{folder}/lake", market="simulated")
-            prepare(lake)
-            found = [one_minute(lake, number=n) for n in range(1, WARM + PAIRS + 1)][WARM:]
-            disconnect(spark)
+    with place() as settings, services(settings, ["spark"]):
+        spark = connect(settings, role="benchmark")
+        lake = Lake(spark=spark, root=settings.lake_root, market="simulated")
+        prepare(lake)
+        found = [one_minute(lake, number=n) for n in range(1, WARM + PAIRS + 1)][WARM:]
+        disconnect(spark)
     # Who goes first also finds the minute's commit and files, so like is compared with like.
     first, second = (by_place(found, is_first=place) for place in (True, False))
     whole = statistics.median(one.stage / one.bare for one in found)

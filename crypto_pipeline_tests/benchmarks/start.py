@@ -7,25 +7,17 @@ for the dashboard from the beginning. A start ends when Chromium has drawn the c
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from playwright.sync_api import Error, Page, sync_playwright
 
-from crypto_pipeline import settings as settings_module
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.benchmarks.figure import Figure, Loop, fixed_loop, keep
-from crypto_pipeline_tests.benchmarks.minute import (
-    FIRST_FORECAST_SECONDS,
-    PORTS,
-    has_forecast,
-)
+from crypto_pipeline_tests.benchmarks.minute import await_forecast
+from crypto_pipeline_tests.benchmarks.place import place
 from crypto_pipeline_tests.browser.conftest import CHROMIUM, QUIET
-from crypto_pipeline_tests.conftest import free_port
 from crypto_pipeline_tests.embedded import stack
 
 MOST = 40.0
@@ -35,11 +27,7 @@ CHART = ".js-plotly-plot"
 def first(settings: Settings) -> None:
     """The cold start, of which nothing is measured."""
     with stack.running(settings):
-        until = time.monotonic() + FIRST_FORECAST_SECONDS
-        while not has_forecast(settings):
-            if time.monotonic() > until:
-                raise SystemExit("no forecast within ten minutes")
-            time.sleep(2)
+        await_forecast(settings)
 
 
 def to_chart(settings: Settings, page: Page) -> float:
@@ -64,11 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--starts", type=int, default=5)
     given = parser.parse_args(arguments)
     begin = fixed_loop()
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        values = {name: str(free_port()) for name in PORTS}
-        values |= {"STATE_DIR": folder, "MARKET": "simulated"}
-        settings = settings_module.load(values, env_file=Path(folder) / "no.env")
-        os.environ.update(values)
+    with place() as settings, sync_playwright() as driver:
         first(settings)
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         page = chromium.new_page()

@@ -89,8 +89,8 @@ def tamper(lake: Lake) -> None:
             doubled = the_first(rows, DOUBLED[key]) if key in DOUBLED else None
             rows[:] = [row for row in rows if row is not dropped]
             rows.extend([dict(doubled)] if doubled else [])
-    with opened(lake, "bronze/candles") as rows:
-        other_topic = the_first(rows, is_of(BTC, open_at=at(5)))
+    candles = DeltaTable(f"{lake.root}/bronze/candles").to_pyarrow_table().to_pylist()
+    other_topic = the_first(candles, is_of(BTC, open_at=at(5)))
     with opened(lake, "raw/records") as rows:
         where = {name: other_topic[name] for name in ("topic", "partition", "offset")}
         the_first(rows, lambda row: where.items() <= row.items())["topic"] = "market.ticks"

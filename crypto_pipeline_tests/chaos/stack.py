@@ -23,9 +23,8 @@ from crypto_pipeline.settings import Secret, Settings
 from crypto_pipeline.simulator.clock import ClockMapping, real_now_ms
 from crypto_pipeline.stream.spool import spool_folder
 from crypto_pipeline.stream.spool_state import look
-from crypto_pipeline_tests.benchmarks.minute import PORTS
 from crypto_pipeline_tests.chaos import crowded, up, wire
-from crypto_pipeline_tests.conftest import ROOT, free_port
+from crypto_pipeline_tests.conftest import PORT_NAMES, ROOT, free_port
 from crypto_pipeline_tests.embedded.stack import MARKS
 
 # Two cores take a poll each twelve seconds beside the cycles and the faults.
@@ -206,7 +205,7 @@ def signal_to(pid: int, number: signal.Signals) -> None:
 @contextmanager
 def wired_stack(folder: Path, state: Path, **options: str) -> Iterator[Stack]:
     """Wires that run, and a stack that is not started yet; both are ended with the block."""
-    values = {name: str(free_port()) for name in PORTS}
+    values = {name: str(free_port()) for name in PORT_NAMES}
     values |= {
         "STATE_DIR": str(state),
         "MARKET": "simulated",

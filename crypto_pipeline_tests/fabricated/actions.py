@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -10,14 +12,13 @@ from crypto_pipeline import formats
 from crypto_pipeline.lake.location import ENGINE_PROPERTY, MARKET_PROPERTY
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.maintenance.table_files import VACUUMED_PROPERTY
+from crypto_pipeline.migrate import migrations
 from crypto_pipeline_tests.fabricated.commit_info import commit_info
 from crypto_pipeline_tests.fabricated.commits import Commits
 from crypto_pipeline_tests.fabricated.life import DataFile, Entry, Life
 from crypto_pipeline_tests.fabricated.words import fields_of, instant, text
 
 PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 2}
-# They become the protocol, and are not kept among the properties.
-PROTOCOL_PROPERTIES = ("delta.minReaderVersion", "delta.minWriterVersion")
 Action = dict[str, Any]
 
 
@@ -35,7 +36,8 @@ class Actions:
 
     @cached_property
     def _configuration(self) -> dict[str, str]:
-        own = {k: v for k, v in self.table.properties.items() if k not in PROTOCOL_PROPERTIES}
+        # What becomes the protocol is not kept among the properties.
+        own = {k: v for k, v in self.table.properties.items() if k not in migrations.PROTOCOL}
         marks = {MARKET_PROPERTY: self.market, ENGINE_PROPERTY: "spark"}
         return {**marks, **own, formats.PROPERTY: str(formats.FORMAT)}
 
@@ -92,15 +94,15 @@ class Actions:
             "stats": text(self.stats(file)),
         }
 
-    def stats(self, file: DataFile) -> Action:
-        """Of the columns that ranges ask for."""
+    def stats(self, file: DataFile, *, told: Callable[[datetime], Any] = instant) -> Action:
+        """Of the columns that ranges ask for; `told` is how an instant is written."""
         shape, column = self.life.shape, self.table.fact_column
         first = shape.fact_at(file.first, file.topic)
         last = shape.fact_at(file.last, file.topic)
         return {
             "numRecords": file.rows,
-            "minValues": {column: instant(first), "batch": file.first},
-            "maxValues": {column: instant(last), "batch": file.last},
+            "minValues": {column: told(first), "batch": file.first},
+            "maxValues": {column: told(last), "batch": file.last},
             "nullCount": {column: 0, "batch": 0},
         }
 

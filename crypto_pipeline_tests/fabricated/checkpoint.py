@@ -118,23 +118,14 @@ class Checkpoints:
         return _stacked(parts, self.schema)
 
     def _add(self, file: DataFile) -> dict[str, Any]:
-        shape, column = self.actions.life.shape, self.actions.table.fact_column
-        first = shape.fact_at(file.first, file.topic)
-        last = shape.fact_at(file.last, file.topic)
-        parsed = {
-            "numRecords": file.rows,
-            "minValues": {column: first, "batch": file.first},
-            "maxValues": {column: last, "batch": file.last},
-            "nullCount": {column: 0, "batch": 0},
-        }
         values: dict[str, Any] = dict(file.values)
         if values:
-            values["date"] = shape.date(file.first)
+            values["date"] = self.actions.life.shape.date(file.first)
         return {
             **self.actions.add(file),
             "partitionValues": file.values,
             "partitionValues_parsed": values,
-            "stats_parsed": parsed,
+            "stats_parsed": self.actions.stats(file, told=lambda moment: moment),
         }
 
     def content(self, rows: pa.Table) -> bytes:

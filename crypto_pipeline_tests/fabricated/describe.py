@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -69,18 +68,15 @@ def _described(folder: Path, table: Table, today: date, opened: int) -> Describe
         log_bytes=files.log.bytes,
         checkpoints=files.log.checkpoints,
         tail=files.version - _last_checkpoint(folder),
-        seconds=seconds_to_open([str(folder)] * opened),
+        seconds=statistics.median(seconds_to_open(folder) for _ in range(opened)),
     )
 
 
-def seconds_to_open(paths: Sequence[str]) -> float:
-    """The median over so many snapshots, each from the log's files."""
-    taken = []
-    for path in paths:
-        begun = time.perf_counter()
-        DeltaTable(path)
-        taken.append(time.perf_counter() - begun)
-    return statistics.median(taken)
+def seconds_to_open(folder: Path) -> float:
+    """One snapshot, from the log's files."""
+    begun = time.perf_counter()
+    DeltaTable(str(folder))
+    return time.perf_counter() - begun
 
 
 def _last_checkpoint(folder: Path) -> int:

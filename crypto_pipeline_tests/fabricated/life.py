@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from crypto_pipeline.lake.table import PROPERTIES
+from crypto_pipeline.lake.table import days_of
 from crypto_pipeline.maintenance.work import Limits
 from crypto_pipeline_tests.fabricated.shapes import Shape, Values, is_replaced
 from crypto_pipeline_tests.fabricated.sizes import Sizes
@@ -20,12 +20,8 @@ from crypto_pipeline_tests.fabricated.sizes import Sizes
 What = Literal["create", "write", "compact", "retain", "vacuum start", "vacuum end", "properties"]
 
 
-def days_of(name: str) -> timedelta:
-    return timedelta(days=int(PROPERTIES[name].split()[1]))
-
-
-LOG_DAYS = days_of("delta.logRetentionDuration")
-DEAD_DAYS = days_of("delta.deletedFileRetentionDuration")
+LOG_DAYS = timedelta(days=days_of("logRetentionDuration"))
+DEAD_DAYS = timedelta(days=days_of("deletedFileRetentionDuration"))
 # Beyond the log the day that is cut off whole, and what its oldest checkpoint names as removed.
 SEEN = LOG_DAYS + DEAD_DAYS + timedelta(days=2)
 # What was removed takes place on the disk until a vacuum a day later, at the latest.
@@ -85,7 +81,7 @@ class Life:
         self._begin = seen if self.shape.parts else 0
 
     def create(self, *, at: int) -> None:
-        self._enter("create", at=at, number=0)
+        self.change("create", at=at, number=0)
 
     def write(self, number: int) -> None:
         """The commit of one batch."""
@@ -128,7 +124,7 @@ class Life:
         removed: Sequence[DataFile] = (),
         predicate: str = "",
     ) -> None:
-        """Files go and come in one version."""
+        """One version, in which files may go and come."""
         for file in removed:
             file.removed_at = at
             own = self.files[file.values]
@@ -137,29 +133,9 @@ class Life:
                 del self.files[file.values]
         for file in added:
             self.files.setdefault(file.values, []).append(file)
-        if at >= self._begin:
-            self.dead += removed
-        self._enter(what, at=at, number=number, added=added, removed=removed, predicate=predicate)
-
-    def vacuum(self, day: date, *, at: int, number: int) -> None:
-        """Three versions: it begins, it ends, and the day is noted on the table."""
-        self._enter("vacuum start", at=at, number=number)
-        self._enter("vacuum end", at=at + 400, number=number)
-        self.vacuumed_on = day
-        self._enter("properties", at=at + 800, number=number)
-
-    def _enter(
-        self,
-        what: What,
-        *,
-        at: int,
-        number: int,
-        added: Sequence[DataFile] = (),
-        removed: Sequence[DataFile] = (),
-        predicate: str = "",
-    ) -> None:
         self.version += 1
         if at >= self._begin:
+            self.dead += removed
             self.entries.append(
                 Entry(
                     version=self.version,
@@ -172,6 +148,13 @@ class Life:
                     vacuumed_on=self.vacuumed_on,
                 )
             )
+
+    def vacuum(self, day: date, *, at: int, number: int) -> None:
+        """Three versions: it begins, it ends, and the day is noted on the table."""
+        self.change("vacuum start", at=at, number=number)
+        self.change("vacuum end", at=at + 400, number=number)
+        self.vacuumed_on = day
+        self.change("properties", at=at + 800, number=number)
 
 
 def milliseconds(moment: datetime) -> int:

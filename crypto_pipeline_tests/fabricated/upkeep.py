@@ -68,7 +68,8 @@ class Upkeep:
 
     def _compact(self, work: Work, *, at: int, number: int) -> None:
         """OPTIMIZE of one partition: what is small becomes one file; of one file nothing."""
-        own = next(f for v, f in self.life.files.items() if _predicate(v) == work.predicate)
+        parts = self.life.files.items()
+        own = next(f for v, f in parts if _partition(v, f).predicate == work.predicate)
         small = [file for file in own if work.is_past or file.size < SETTLED_BYTES]
         if len(small) < 2:
             return
@@ -108,7 +109,3 @@ def _partition(values: Values, files: list[DataFile]) -> Partition:
 
 def _date(values: Values) -> str | None:
     return dict(values).get("date")
-
-
-def _predicate(values: Values) -> str:
-    return " AND ".join(f"{name} = '{value}'" for name, value in values)

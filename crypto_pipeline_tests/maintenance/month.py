@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from crypto_pipeline.contract.topic import TOPICS, Topic
 from crypto_pipeline.embedded.broker import LAPTOP_PROPERTIES
 from crypto_pipeline.keeping_settings import DAGSTER_DAYS, LAYER_DAYS
-from crypto_pipeline.lake.table import PROPERTIES
+from crypto_pipeline.lake.table import PROPERTIES, days_of
 
 # The two runs of a minute, with their events; two files of 0.36 and 0.16 MB most of it.
 BOUND_BYTES_A_MINUTE = 600_000
@@ -18,7 +18,7 @@ LIMIT_BYTES = 5 * 1024**3
 # Small files stay two days after compaction took them, and vacuum comes once a day.
 LOOSE_DAYS = 3
 # Delta removes whole days of it.
-LOG_DAYS = int(PROPERTIES["delta.logRetentionDuration"].split()[1]) + 1
+LOG_DAYS = days_of("logRetentionDuration") + 1
 CHECKPOINT_EVERY = int(PROPERTIES["delta.checkpointInterval"])
 # A checkpoint names each file that was removed in the last two days; 95 bytes each were measured.
 NAMED_DAYS = 2

@@ -13,7 +13,7 @@ import yaml
 
 from crypto_pipeline.keeping_settings import LAYER_DAYS
 from crypto_pipeline.lake.lease import FOLDER
-from crypto_pipeline.lake.table import PROPERTIES
+from crypto_pipeline.lake.table import days_of
 from crypto_pipeline.maintenance.work import LOG_SLACK_DAYS
 from crypto_pipeline.raw.schema import RECORDS
 from crypto_pipeline.rebuild.run import SIDE
@@ -55,10 +55,6 @@ def lifecycle() -> Mapping[str, Any]:
     return {rule["Id"]: rule for rule in plain}
 
 
-def days(name: str) -> int:
-    return int(PROPERTIES[f"delta.{name}"].split()[1])
-
-
 def test_what_delta_removes_can_be_brought_back_as_far_as_its_log_reaches() -> None:
     """A file is dead for two days before it is removed; the log forgets a day or two late."""
     parameters = yaml.load(TEMPLATE.read_text(), Tagged)["Parameters"]
@@ -66,8 +62,8 @@ def test_what_delta_removes_can_be_brought_back_as_far_as_its_log_reaches() -> N
     assert lifecycle()["deleted"]["NoncurrentVersionExpiration"] == {
         "NoncurrentDays": {"Ref": "KeepDeletedDays"}
     }
-    reach = days("logRetentionDuration") + LOG_SLACK_DAYS
-    assert days("deletedFileRetentionDuration") + kept["Default"] >= reach
+    reach = days_of("logRetentionDuration") + LOG_SLACK_DAYS
+    assert days_of("deletedFileRetentionDuration") + kept["Default"] >= reach
     assert kept["MinValue"] == kept["Default"]
 
 
