@@ -162,7 +162,8 @@ def _settings_of(spark: SparkSession, work: Work) -> Iterator[None]:
 def _stopped_after(spark: SparkSession, seconds: float) -> Iterator[None]:
     """Interrupt what runs under our tag when the time is over; a transaction is all or nothing.
 
-    Again and again: an interruption that comes before the server knows the operation is lost.
+    Again and again: an interruption that comes before the server knows the operation is lost,
+    and a small one is over within half a second.
     """
     finished = Event()
 
@@ -170,7 +171,7 @@ def _stopped_after(spark: SparkSession, seconds: float) -> Iterator[None]:
         wait = max(seconds, 0.0)
         while not finished.wait(wait):
             spark.interruptTag(TAG)
-            wait = 0.5
+            wait = 0.05
 
     watch = Thread(target=interrupt, daemon=True)
     spark.addTag(TAG)
