@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
@@ -19,30 +20,47 @@ from crypto_pipeline.stage import Stage, StageResult
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+
+OUTCOME, REPLACING, BYTES = "outcome", "replacing", "bytes"
 
 
 def in_hand(spark: SparkSession, stage: Stage, result: StageResult) -> tuple[StageResult, Counts]:
     """The result with its outputs as values, and what `books.count` would say of it."""
     rows = {table.key: rows_of(result.outputs[table.key]) for table in stage.outputs}
     outputs = {table.key: as_frame(spark, rows[table.key], table.schema) for table in stage.outputs}
+    found = _sums(result)
     counts = Counts(
-        outcomes=_outcomes(result),
+        outcomes=found[OUTCOME],
         outputs={key: values.num_rows for key, values in rows.items()},
         spans={table.key: _span(rows[table.key], table) for table in stage.outputs},
-        replacing={key: _size(part.replacing) for key, part in result.slices.items()},
-        bytes=_bytes(result.weights),
+        replacing={key: found[REPLACING][key] for key in result.slices},
+        bytes=found[BYTES],
     )
     return replace(result, outputs=outputs), counts
 
 
-def _outcomes(result: StageResult) -> dict[str, int]:
-    names = (
-        row["outcome"] or "?"
+def _sums(result: StageResult) -> dict[str, Counter[str]]:
+    """What each kind of row adds up to by name: one plan without a shuffle, added up here."""
+    one = F.lit(1).cast("long")
+    parts = [
+        _added(frame, OUTCOME, F.coalesce("outcome", F.lit("?")), one)
         for frame in result.classified
-        for row in rows_of(frame.select("outcome")).to_pylist()
-    )
-    return dict(Counter(names))
+    ]
+    parts += [
+        _added(part.replacing, REPLACING, F.lit(key), one) for key, part in result.slices.items()
+    ]
+    if result.weights is not None:
+        parts.append(_added(result.weights, BYTES, F.col("name"), F.col("bytes")))
+    found: dict[str, Counter[str]] = {what: Counter() for what in (OUTCOME, REPLACING, BYTES)}
+    for row in rows_of(reduce(lambda a, b: a.unionAll(b), parts)).to_pylist():
+        found[row["what"]][row["name"]] += row["n"]
+    return found
+
+
+def _added(frame: DataFrame, what: str, name: Column, n: Column) -> DataFrame:
+    return frame.select(F.lit(what).alias("what"), name.alias("name"), n.alias("n"))
 
 
 def _span(values: pa.Table, table: Table) -> tuple[float | None, float | None]:
@@ -50,15 +68,3 @@ def _span(values: pa.Table, table: Table) -> tuple[float | None, float | None]:
     ends = pc.min_max(values.column(table.fact_column)).as_py()
     first, last = ends["min"], ends["max"]
     return (None, None) if first is None else (first.timestamp(), last.timestamp())
-
-
-def _size(frame: DataFrame) -> int:
-    return int(rows_of(frame.select(F.lit(1).alias("n"))).num_rows)
-
-
-def _bytes(weights: DataFrame | None) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    if weights is not None:
-        for row in rows_of(weights.select("name", "bytes")).to_pylist():
-            total[row["name"]] += row["bytes"]
-    return dict(total)

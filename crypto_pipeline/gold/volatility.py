@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Window
@@ -18,10 +19,11 @@ from crypto_pipeline.gold.schema import CANDLES_1M, VOLATILITY
 from crypto_pipeline.stage import Slice, StageInput, StageResult, conform
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, GroupedData
 
 DAY = timedelta(hours=24)
 MINUTES_A_DAY = 1440
+HOUR = 60
 MINUTES_A_YEAR = 525_600  # the market never closes
 DECAY = 0.94
 # Of a day's returns, the part that must be there for a 24-hour measure.
@@ -59,8 +61,20 @@ def with_terms(candles: DataFrame) -> DataFrame:
     )
 
 
-def measure(targets: DataFrame, terms: DataFrame) -> DataFrame:
-    """One row a target (source, symbol, minute) with every measure over its own 24 hours."""
+def measure(targets: DataFrame, terms: DataFrame, *, recent: DataFrame | None = None) -> DataFrame:
+    """One row a target (source, symbol, minute) with every measure over its own 24 hours.
+
+    Most measures look back an hour: `recent` has the terms of each target's last hour alone, where
+    to take them out of the whole day costs more than to read them again.
+    """
+    day = _over(targets, terms, reach=MINUTES_A_DAY).agg(*_of_a_day())
+    hour = _over(targets, terms if recent is None else recent, reach=HOUR).agg(*_of_an_hour())
+    whole = day.join(hour, on=["source", "symbol", "minute"], how="inner")
+    return whole.select("source", "symbol", "minute", *_measures())
+
+
+def _over(targets: DataFrame, terms: DataFrame, *, reach: int) -> GroupedData:
+    """The terms of a target's own minute and of so many before it, each with its `age`."""
     past = terms.select(
         F.col("source").alias("s"),
         F.col("symbol").alias("y"),
@@ -72,38 +86,48 @@ def measure(targets: DataFrame, terms: DataFrame) -> DataFrame:
         past,
         on=(F.col("source") == F.col("s"))
         & (F.col("symbol") == F.col("y"))
-        & F.col("at").between(F.col("minute") - MINUTES_A_DAY, F.col("minute")),
+        & F.col("at").between(F.col("minute") - reach, F.col("minute")),
         how="inner",
-    ).withColumn("age", F.col("minute") - F.col("at"))
-    aggregated = joined.groupBy("source", "symbol", "minute").agg(*_aggregates())
-    return aggregated.select("source", "symbol", "minute", *_measures())
+    )
+    return joined.withColumn("age", F.col("minute") - F.col("at")).groupBy(
+        "source", "symbol", "minute"
+    )
 
 
-def _aggregates() -> list[Column]:
-    age, r = F.col("age"), F.col("r")
-    weight = F.when(r.isNotNull() & (age < MINUTES_A_DAY), F.pow(F.lit(DECAY), age))
+def _within(minutes: int, value: Column) -> Column:
+    return F.when(F.col("age") < minutes, value)
 
-    def within(minutes: int, value: Column) -> Column:
-        return F.when(age < minutes, value)
 
-    columns = [
-        F.max(F.when(age == minutes, F.col("c"))).alias(f"close_{minutes}")
-        for minutes in (0, 1, 5, 60, MINUTES_A_DAY)
-    ]
-    for minutes in (5, 15, 60, MINUTES_A_DAY):
-        columns.append(F.sum(within(minutes, r * r)).alias(f"sum_{minutes}"))
-        columns.append(F.count(within(minutes, r)).cast("int").alias(f"count_{minutes}"))
+def _sums(minutes: int) -> list[Column]:
+    r = F.col("r")
     return [
-        *columns,
+        F.max(F.when(F.col("age") == minutes, F.col("c"))).alias(f"close_{minutes}"),
+        F.sum(_within(minutes, r * r)).alias(f"sum_{minutes}"),
+        F.count(_within(minutes, r)).cast("int").alias(f"count_{minutes}"),
+    ]
+
+
+def _of_a_day() -> list[Column]:
+    age, r = F.col("age"), F.col("r")
+    weight = _within(MINUTES_A_DAY, F.when(r.isNotNull(), F.pow(F.lit(DECAY), age)))
+    return [
+        *_sums(MINUTES_A_DAY),
         F.sum(weight * r * r).alias("weighted"),
         F.sum(weight).alias("weights"),
-        F.avg(within(60, F.col("hl2"))).alias("hl2"),
-        F.avg(within(60, F.col("co2"))).alias("co2"),
-        F.avg(within(14, F.col("true_range"))).alias("atr_14"),
-        F.avg(within(20, F.col("c"))).alias("middle"),
-        F.stddev_pop(within(20, F.col("c"))).alias("deviation"),
-        F.stddev_samp(within(60, r)).alias("r_deviation"),
-        F.max(F.when(age == 0, r)).alias("r_now"),
+    ]
+
+
+def _of_an_hour() -> list[Column]:
+    r = F.col("r")
+    return [
+        *(column for minutes in (0, 1, 5, 15, HOUR) for column in _sums(minutes)),
+        F.avg(_within(HOUR, F.col("hl2"))).alias("hl2"),
+        F.avg(_within(HOUR, F.col("co2"))).alias("co2"),
+        F.avg(_within(14, F.col("true_range"))).alias("atr_14"),
+        F.avg(_within(20, F.col("c"))).alias("middle"),
+        F.stddev_pop(_within(20, F.col("c"))).alias("deviation"),
+        F.stddev_samp(_within(HOUR, r)).alias("r_deviation"),
+        F.max(_within(1, r)).alias("r_now"),
     ]
 
 
@@ -167,15 +191,15 @@ def affected(candles: DataFrame, touched: DataFrame) -> DataFrame:
 def run(given: StageInput) -> StageResult:
     since, until = given.span or (given.now, given.now)
     touched = given.new[CANDLES_1M.key]
-    all_candles = given.known(
-        CANDLES_1M, since=since - DAY - timedelta(minutes=1), until=until + DAY
-    )
-    # Kept, because the newest minutes alone are wanted and the plan would look for them twice.
-    targets = given.keep(affected(all_candles.where(F.col("minute_at") >= F.lit(since)), touched))
-    terms = with_terms(all_candles)
+    back = partial(given.known, CANDLES_1M, until=until + DAY)
+    # Each reach is a read of its own: the shorter ones are few rows, and the minutes that are
+    # wanted are kept because the plan would look for them twice.
+    targets = given.keep(affected(back(since=since), touched))
+    terms = with_terms(back(since=since - DAY - timedelta(minutes=1)))
+    recent = with_terms(back(since=since - timedelta(minutes=HOUR)))
     rows = given.keep(
         targets.join(
-            measure(targets.select("source", "symbol", "minute"), terms),
+            measure(targets.select("source", "symbol", "minute"), terms, recent=recent),
             on=["source", "symbol", "minute"],
             how="inner",
         ).withColumn("date", F.to_date("minute_at"))

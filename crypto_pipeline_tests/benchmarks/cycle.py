@@ -25,14 +25,16 @@ from crypto_pipeline.lake.table import Table
 from crypto_pipeline.pipeline import Pipeline, open_pipeline
 from crypto_pipeline.resources.market import ingest
 from crypto_pipeline.settings import Settings
+from crypto_pipeline.source.market import market_clock
 from crypto_pipeline.stages import PREDICTIONS, STAGES, SUMMARY, TABLES
 from crypto_pipeline.stream.topics import ensure
 from crypto_pipeline_tests.benchmarks.figure import Figure, Loop, fixed_loop, keep
 from crypto_pipeline_tests.benchmarks.place import place
 
 WARM = 12
-# As fast as minutes can be polled one after the other.
-SPEED = 60.0
+# A minute of the market in 20 s: time for a cycle and its bare appends, and none is missed.
+SPEED = 3.0
+MINUTE = 60.0
 TO_FORECAST = tuple(stage for stage in STAGES if stage is not SUMMARY)
 BY_KEY = {table.key: table for table in TABLES}
 RATIO = 1.5
@@ -110,7 +112,9 @@ def stack(*, speed: float = SPEED) -> Iterator[Settings]:
 
 def measure(settings: Settings, *, pairs: int) -> list[Measured]:
     found = []
+    clock = market_clock(settings)
     for _ in range(WARM + pairs):
+        clock.sleep(MINUTE - clock.now().timestamp() % MINUTE)
         ingest(settings)
         with open_pipeline(settings) as pipeline:
             one = one_cycle(pipeline)

@@ -21,8 +21,8 @@ from crypto_pipeline_tests.crash.feed import Feed
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration]
 
-# The first minute makes the tables, the second the first ranges after one.
-WARM = 2
+# The first minute makes the tables.
+WARM = 1
 COMMITS = {
     "raw": 1, "bronze": 4, "silver": 4, "candles": 1, "volatility": 1, "summary": 1,
     "predictions": 1,

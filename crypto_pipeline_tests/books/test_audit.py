@@ -114,23 +114,11 @@ def tamper(lake: Lake) -> None:
             row |= {"is_served": True, "model_version": "another"}
 
 
-def test_sound_books_balance_and_each_tampered_row_is_named(
-    books: StageRunner, tmp_path: Path
-) -> None:
-    """One lake for all of it, and compacted: one for each layer would take minutes."""
+def test_each_tampered_row_is_named(books: StageRunner, tmp_path: Path) -> None:
+    """One lake for all of it: one for each layer would take minutes. What a sound lake's audit
+    says is asked of one that was rebuilt (`test_rebuild.py`).
+    """
     lake = copied(books, tmp_path / "lake").lake
-    for table in (t for t in TABLES if log.open_table(lake.path(t))):
-        lake.spark.sql(f"OPTIMIZE delta.`{lake.path(table)}`").collect()
-    sound = audit(lake)
-    assert sound.differences == ()
-    assert sound.is_clean
-    assert "no difference" in summary(sound)
-    lines = {line.stage: dict(line.outcomes) for line in sound.lines}
-    assert lines["bronze"] == {"ticks": 20, "candles": 20, "polls": 9, "rejected": 3}
-    assert lines["silver"] == {
-        "ticks": 17, "candles": 20, "duplicate": 1, "conflict": 1, "too_late": 1, "polls": 9,
-    }  # fmt: skip
-
     tamper(lake)
     found = audit(lake)
     assert not found.is_clean

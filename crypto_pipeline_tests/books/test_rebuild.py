@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
+from crypto_pipeline.audit.command import summary
 from crypto_pipeline.audit.run import audit
 from crypto_pipeline.bronze import rules
 from crypto_pipeline.lake import log
@@ -55,7 +56,7 @@ def damage(lake: Lake) -> None:
         lake.spark.sql(re.sub(r"\{(.*)\}", rf"delta.`{lake.root}/\1`", words)).collect()
 
 
-def test_values_and_batches_stay_damage_is_put_right_and_a_kill_is_resumed(
+def test_values_and_batches_stay_damage_is_put_right_a_kill_is_resumed_and_books_balance(
     books: StageRunner, servers: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = copied(books, tmp_path / "lake")
@@ -95,4 +96,14 @@ def test_values_and_batches_stay_damage_is_put_right_and_a_kill_is_resumed(
         assert old is not None
         assert new is not None
         assert new.batch == old.batch + 1
-    assert audit(lake).differences == ()
+    for table in TABLES:
+        lake.spark.sql(f"OPTIMIZE delta.`{lake.path(table)}`").collect()
+    sound = audit(lake)
+    assert sound.differences == ()
+    assert sound.is_clean
+    assert "no difference" in summary(sound)
+    lines = {line.stage: dict(line.outcomes) for line in sound.lines}
+    assert lines["bronze"] == {"ticks": 23, "candles": 22, "polls": 10, "rejected": 2}
+    assert lines["silver"] == {
+        "ticks": 20, "candles": 22, "duplicate": 1, "conflict": 1, "too_late": 1, "polls": 10,
+    }  # fmt: skip

@@ -116,7 +116,7 @@ def test_a_hostile_market_is_text(server: str, visitor: BrowserContext, name: st
     close(page)
 
 
-@pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, True)])
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
 @pytest.mark.parametrize("name", ["market", "symbol"])
 def test_a_phone_and_a_dark_screen_show_it_too(
     server: str, visitor: BrowserContext, name: str, width: int, dark: bool
