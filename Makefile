@@ -38,7 +38,7 @@ test: setup-tests ## Run every test that this machine can run, and list what was
 prove: setup-tests ## Run the proofs at their full counts (hours); results go to docs/proofs
 	@PROVE=1 $(PYTHON) -m pytest -rs -m prove --timeout=14400
 
-bench: setup-tests ## Measure against bare references (two hours); results go to docs/benchmarks
+bench: setup-tests ## Measure against bare references (hours); results go to docs/benchmarks
 	-@$(PYTHON) -m crypto_pipeline.embedded.fetch_jars
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.cycle
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.minute
@@ -47,6 +47,8 @@ bench: setup-tests ## Measure against bare references (two hours); results go to
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.start
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.history
 	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.backlog
+	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.growth
+	-@$(PYTHON) -m crypto_pipeline_tests.benchmarks.engines
 
 chaos: setup-tests ## Try to destroy the whole stack, 500 faults (hours); results go to docs/reliability
 	-@$(PYTHON) -m crypto_pipeline.embedded.fetch_jars

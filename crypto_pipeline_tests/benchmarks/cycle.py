@@ -101,9 +101,10 @@ def newest_batches(pipeline: Pipeline) -> Iterator[tuple[Table, int]]:
 
 
 @contextmanager
-def stack(*, speed: float = SPEED) -> Iterator[Settings]:
+def stack(*, speed: float = SPEED, **options: str) -> Iterator[Settings]:
+    """Broker, Spark and simulator of their own; options are settings by name."""
     with (
-        place(SIMULATOR_SPEED=f"{speed:g}") as settings,
+        place(SIMULATOR_SPEED=f"{speed:g}", **options) as settings,
         services(settings, ["broker", "spark", "simulator"]),
     ):
         ensure(settings)

@@ -11,7 +11,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,8 +93,18 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
-def keep(name: str, figures: Sequence[Figure], *, loop: Loop, more: dict[str, Any]) -> bool:
-    """Print and write the figures; a void run is said, and not written. True when all hold."""
+def keep(
+    name: str,
+    figures: Sequence[Figure],
+    *,
+    loop: Loop,
+    more: dict[str, Any],
+    plot: Callable[[], None] | None = None,
+) -> bool:
+    """Print and write the figures; a void run is said, and not written. True when all hold.
+
+    `plot` draws NAME.svg where the plot of pairs beside each other does not suit.
+    """
     console = Console(highlight=False)
     console.print(_grid(name, figures))
     console.print(f"The fixed loop: {loop.begin:.3f} s, then {loop.end:.3f} s.")
@@ -112,7 +122,10 @@ def keep(name: str, figures: Sequence[Figure], *, loop: Loop, more: dict[str, An
         **more,
     }
     (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
-    draw(name, figures)
+    if plot is None:
+        draw(name, figures)
+    else:
+        plot()
     return all(figure.holds for figure in figures)
 
 

@@ -30,6 +30,13 @@ RUN = {
     "python -m crypto_pipeline_tests.fabricated.check": (
         "fabricated/test_check.py::test_a_lake_is_near_to_itself_and_far_from_a_longer_one"
     ),
+    # The functions behind them; what they measure takes an idle machine.
+    "python -m crypto_pipeline_tests.benchmarks.engines": (
+        "benchmarks/test_engines.py::test_both_engines_give_the_same"
+    ),
+    "python -m crypto_pipeline_tests.benchmarks.growth": (
+        "benchmarks/test_growth.py::test_each_size_has_its_seconds_and_bytes_against_bare_appends"
+    ),
     "make up": "browser/test_screens.py::test_the_dashboard_fills_and_its_price_moves",
     "make once": f"{LAKE}::test_once_prints_a_balanced_cycle",
     "make clean": "documents/test_make.py::test_clean_removes_what_is_ours_after_a_yes",
