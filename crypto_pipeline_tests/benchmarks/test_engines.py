@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
+from crypto_pipeline.lake.tuning import COMPILED_ROWS
 from crypto_pipeline_tests.benchmarks import engine_polars, engine_rows, engines
 from crypto_pipeline_tests.benchmarks.engine_rounds import Compared, one_round
 from crypto_pipeline_tests.benchmarks.engine_tables import (
@@ -136,7 +137,7 @@ def test_both_engines_give_the_same(inputs: Path, spark: object) -> None:
     with polars_process(threads=1) as polars:
         for task in TASKS:
             seconds = one_round(
-                task, rows=ROWS, inputs=inputs, spark=spark, polars=polars, sums=True
+                task, rows=COMPILED_ROWS, inputs=inputs, spark=spark, polars=polars, sums=True
             )
             assert min(seconds) > 0
         assert polars.peak_mebibytes > 0

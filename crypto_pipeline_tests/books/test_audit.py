@@ -14,10 +14,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from crypto_pipeline.audit.command import summary
 from crypto_pipeline.audit.run import Audit, audit
-from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.run_stage import StageRunner
-from crypto_pipeline.stages import TABLES
 from crypto_pipeline_tests.books.market import copied
 from crypto_pipeline_tests.builders import BTC, ETH
 

@@ -51,7 +51,7 @@ pytestmark = [
 SHOTS = ROOT / "build" / "screenshots"
 # A first cycle that is small enough for Spark to run it without compiling.
 SYMBOLS = "BTC-USDT,ETH-USDT,SOL-USDT,DOGE-USDT,PEPE-USDT"
-HISTORY_HOURS = "4"
+HISTORY_HOURS = "2"
 FIRST_CHART_MS = 900_000
 # A page is drawn within seconds, but beside a first cycle two cores have little left for it.
 DRAWN_MS = 60_000
