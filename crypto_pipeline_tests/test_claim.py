@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from crypto_pipeline import plan as plan_module
@@ -78,11 +78,10 @@ class Store:
     def attempt(self) -> None:
         """What `StageRunner.run` does, with lists for frames."""
         for _ in range(5):
-            found = next_plan(BRONZE, path=PATH, ends=None)
-            if found is None:
-                return
             try:
-                self._commit(found)
+                found = next_plan(BRONZE, path=PATH, ends=None)
+                if found is not None:
+                    self._commit(found)
                 return
             except SupersededError:
                 continue
@@ -158,6 +157,18 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[Store], None]:
 bursts = st.tuples(st.sampled_from("aabbxyr"), st.integers(min_value=1, max_value=12))
 
 
+OVERTAKEN = {
+    "raw": [
+        ["bronze/polls", "bronze/candles", "bronze/candles"],
+        [],
+        ["bronze/polls", "bronze/candles", "bronze/rejected"],
+    ],
+    "schedule": [("a", 7), ("b", 1), ("r", 11), ("b", 1), ("a", 3), ("r", 5)],
+}
+
+
+# Found once in some thousand runs: b looks at the sides when a is a whole batch further.
+@example(**OVERTAKEN)
 @given(raw=batches, schedule=st.lists(bursts, max_size=12))
 @settings(
     max_examples=200,
