@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame, SparkSession
 
-
 OUTCOME, REPLACING, BYTES = "outcome", "replacing", "bytes"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -45,11 +46,13 @@ def last_of_a_minute(spark: SparkSession, source: Path) -> DataFrame:
 
 
 def volatility(spark: SparkSession, source: Path) -> DataFrame:
-    """The transform of `gold/volatility`, asked for its newest minute."""
+    """The transform of `gold/volatility`, asked for its newest minute, by the stage's two reads."""
     candles = spark.read.format("delta").load(str(source))
     minute = (F.col("minute_at").cast("long") / 60).cast("long").alias("minute")
     asked = candles.where(F.col("minute_at") == F.lit(NEWEST)).select("source", "symbol", minute)
-    return gold.measure(asked, gold.with_terms(candles)).select(*VOLATILITY.names)
+    last_hour = candles.where(F.col("minute_at") >= F.lit(NEWEST - timedelta(minutes=gold.HOUR)))
+    measured = gold.measure(asked, gold.with_terms(candles), recent=gold.with_terms(last_hour))
+    return measured.select(*VOLATILITY.names)
 
 
 TASKS: dict[str, Callable[[SparkSession, Path], DataFrame]] = {

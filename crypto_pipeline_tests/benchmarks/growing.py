@@ -12,6 +12,7 @@ from crypto_pipeline.resources.market import ingest
 from crypto_pipeline.setting_values import DEFAULT_SYMBOLS, WHOLE_VENUE, parse_symbols
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.simulator.crowd import PAIRS as VENUE
+from crypto_pipeline.status import folder_bytes
 from crypto_pipeline_tests.benchmarks.cycle import bare_appends, one_cycle, stack
 
 # A whole venue has none to fetch, so that the others get none either.
@@ -52,10 +53,6 @@ def warm_ups(symbols: int) -> int:
     return 8 if symbols < 100 else 4 if symbols < 1_000 else 2
 
 
-def bytes_under(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
 def poll(settings: Settings, *, minutes: int) -> None:
     """Poll and publish so many minutes, each once, as the market comes to them."""
     polled = 0
@@ -72,13 +69,13 @@ def cycle(settings: Settings, *, minutes: int) -> Cycle:
     """So many minutes wait on the topics; one cycle takes them all."""
     poll(settings, minutes=minutes)
     lake, bare = Path(settings.lake_root), settings.state_dir / "bare"
-    before = bytes_under(bare), bytes_under(lake)
+    before = folder_bytes(bare), folder_bytes(lake)
     with open_pipeline(settings) as pipeline:
         done = one_cycle(pipeline)
-        written = bytes_under(lake) - before[1]
+        written = folder_bytes(lake) - before[1]
         pipeline.settle()
         seconds = bare_appends(pipeline, bare)
-    return Cycle(seconds=(seconds, done.whole), bytes=(bytes_under(bare) - before[0], written))
+    return Cycle(seconds=(seconds, done.whole), bytes=(folder_bytes(bare) - before[0], written))
 
 
 def cycles(settings: Settings, *, minutes: int, warm: int, pairs: int) -> list[Cycle]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from crypto_pipeline.setting_values import watch_list as parsed
+from crypto_pipeline.status import folder_bytes
 from crypto_pipeline_tests.benchmarks import growth
 from crypto_pipeline_tests.benchmarks.curves import draw_curves
-from crypto_pipeline_tests.benchmarks.growing import Cycle, Growth, bytes_under, watch_list
+from crypto_pipeline_tests.benchmarks.growing import Cycle, Growth, watch_list
 
 
 def cycles(seconds: float, written: float) -> list[Cycle]:
@@ -39,7 +40,7 @@ def test_each_size_has_its_seconds_and_bytes_against_bare_appends() -> None:
     assert len(told) == 8
 
 
-def test_growth_in_step_is_told_from_no_growth(tmp_path: Path) -> None:
+def test_growth_in_step_is_told_from_no_growth() -> None:
     exponents = growth.more(FOUND, growth.panels(FOUND, {}))["exponents"]
     assert exponents["seconds by symbols"] == pytest.approx(0.5)
     assert exponents["bytes by symbols"] == pytest.approx(1.0)
@@ -69,8 +70,8 @@ def test_the_largest_size_is_the_whole_venue() -> None:
 
 
 def test_bytes_are_those_of_all_files_below(tmp_path: Path) -> None:
-    assert bytes_under(tmp_path / "nothing") == 0
+    assert folder_bytes(tmp_path / "nothing") == 0
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "one").write_bytes(b"12345")
     (tmp_path / "a" / "b" / "two").write_bytes(b"123")
-    assert bytes_under(tmp_path) == 8
+    assert folder_bytes(tmp_path) == 8

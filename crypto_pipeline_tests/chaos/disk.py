@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from crypto_pipeline.status import folder_bytes
+
 SIZE = "6g"
 # So many bytes of room are left when it is full: none, but for what a page is rounded to.
 ROOM = 64 * 1024
@@ -53,7 +55,7 @@ class Disk:
         if self.how == "tmpfs":
             found = os.statvfs(self.folder)
             return (found.f_blocks - found.f_bfree) * found.f_frsize
-        return sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file())
+        return folder_bytes(self.folder)
 
     def _shrink(self) -> None:
         """To what is in use; while that grows the kernel refuses, so it is tried again."""

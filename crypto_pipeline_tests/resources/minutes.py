@@ -24,6 +24,7 @@ from crypto_pipeline.publication import Publication
 from crypto_pipeline.resources.lake import LakeResource, stage_results
 from crypto_pipeline.run_stage import StageRun
 from crypto_pipeline.stage import Stage
+from crypto_pipeline.status import folder_bytes
 from crypto_pipeline_tests.stream.test_asset import FakeIngest
 
 SENT = Publication(records=20, passed=0, batch=1, seconds=0.5)
@@ -109,7 +110,7 @@ class Minutes:
         return sum(1 for _ in (self.home / "history" / "runs").glob("*-*.db"))
 
     def bytes(self) -> int:
-        return sum(file.stat().st_size for file in self.home.rglob("*") if file.is_file())
+        return folder_bytes(self.home)
 
 
 def copy_rows(
