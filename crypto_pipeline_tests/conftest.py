@@ -21,6 +21,7 @@ import pytest
 import crypto_pipeline_tests.loopback.sitecustomize  # noqa: F401 - it guards this process too
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.settings import Settings
+from crypto_pipeline_tests.short_lived import short_lived
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -113,7 +114,7 @@ def broker(make_settings: Callable[..., Settings]) -> Iterator[Settings]:
     settings = make_settings()
     if jars.missing(jars.needed(settings), jars.folder(settings)):
         missing("the jars of the broker and of Spark are not here: `make test` with a network")
-    with services(settings, ["broker"]):
+    with short_lived(), services(settings, ["broker"]):
         yield settings
 
 
@@ -123,7 +124,7 @@ def servers(broker: Settings) -> Iterator[Settings]:
     from crypto_pipeline.embedded.running import services
     from crypto_pipeline.stream.topics import ensure
 
-    with services(broker, ["spark"]):
+    with short_lived(), services(broker, ["spark"]):
         ensure(broker)
         yield broker
 

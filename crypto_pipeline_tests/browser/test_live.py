@@ -39,6 +39,7 @@ from crypto_pipeline_tests.browser.served import (
 from crypto_pipeline_tests.browser.test_screens import DRAWN_MS, keep
 from crypto_pipeline_tests.dashboard import market
 from crypto_pipeline_tests.proof import Proof, begin, is_full
+from crypto_pipeline_tests.short_lived import short_lived
 
 pytestmark = [
     pytest.mark.browser,
@@ -79,7 +80,7 @@ def run(making: Callable[[], Coroutine[Any, Any, T]]) -> T:
 def page_of(make_settings: Callable[..., Settings]) -> Iterator[tuple[Settings, Served]]:
     """A broker with a market's history, and the page that follows it on one core."""
     settings = make_settings()
-    with services(settings, ["broker"]):
+    with short_lived(), services(settings, ["broker"]):
         ensure(settings)
         now = datetime.now(UTC)
         send(settings, market.whole_market(now, symbols=("BTC-USDT", *SYMBOLS)))
@@ -289,7 +290,7 @@ def test_hours_leave_memory_and_threads_flat_and_an_absent_broker_is_said(
     settings, start = make_settings(), on_the_minute()
     symbols = SYMBOLS if is_full() else SYMBOLS[:3]
     absent_seconds = 120 if is_full() else 5
-    with ExitStack() as broker:
+    with short_lived(), ExitStack() as broker:
         broker.enter_context(services(settings, ["broker"]))
         topics_with_given_times(settings)
         send(settings, history(symbols, start))

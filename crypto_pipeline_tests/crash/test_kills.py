@@ -70,8 +70,7 @@ def test_after_kills_at_the_seams_every_layer_has_everything_once(is_in_bucket: 
     chosen: list[Kill] = every_seam() if proof.is_full() else each_kind(dice)
     kills = [*chosen, *at_random(claim.count, claim.random())]
     with ExitStack() as held:
-        if not proof.is_full():
-            held.enter_context(short_lived())
+        held.enter_context(short_lived())
         stack = held.enter_context(a_stack(is_in_bucket=is_in_bucket, dice=dice))
         kill_all(stack, kills, tally, until=time.monotonic() + SITTING_SECONDS)
     assert left(kills, tally) == []

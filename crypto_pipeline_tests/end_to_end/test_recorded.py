@@ -25,6 +25,7 @@ from crypto_pipeline.stages import BRONZE, CANDLES, PREDICTIONS, RAW, SILVER
 from crypto_pipeline.stream.topics import ensure
 from crypto_pipeline_tests import proof
 from crypto_pipeline_tests.conftest import SHARED_DATA
+from crypto_pipeline_tests.short_lived import short_lived
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -71,12 +72,16 @@ def recording(tmp_path: Path, claim: proof.Proof) -> Recording:
 
 @contextmanager
 def cycle(settings: Settings) -> Iterator[tuple[Cycle, object]]:
-    """Poll and run every stage once, against a broker and a simulator of the test's own."""
-    with ExitStack() as stack:
+    """Poll and run every stage once, against a broker and a simulator of the test's own.
+
+    Plans are compiled as in production, unlike those of most tests.
+    """
+    with short_lived(), ExitStack() as stack:
         stack.enter_context(services(settings, ["broker", "simulator"]))
         ensure(settings)
         polled = ingest(settings)
         pipeline = stack.enter_context(open_pipeline(settings))
+        pipeline.lake.spark.conf.set("spark.sql.codegen.wholeStage", "true")
         yield run_cycle(pipeline), polled
 
 
