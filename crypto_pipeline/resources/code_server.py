@@ -17,11 +17,16 @@ from typing import Any
 from dagster._cli.api import grpc_command
 from dagster._grpc import server
 
-# Modules of a cycle. None of them starts a thread or opens a channel when it is imported.
+# Modules of a cycle, of Dagster's instance, and of this module, which a new process imports again.
+# None of them starts a thread or opens a channel when it is imported.
 IMPORTED_BEFORE = (
     "crypto_pipeline.definitions",
     "crypto_pipeline.pipeline",
+    "dagster._cli.api",
     "dagster._core.execution.api",
+    "dagster._core.instance.factory",
+    "dagster._core.storage.sqlite_storage",
+    "upath.implementations.local",
     "pyspark.sql.connect.session",
     "pyspark.sql.connect.functions",
     "deltalake",

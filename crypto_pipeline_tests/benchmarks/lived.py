@@ -13,8 +13,6 @@ from crypto_pipeline.automation import CYCLE_JOB
 from crypto_pipeline.contract.topic import POLLS
 from crypto_pipeline.settings import Settings
 
-SECONDS = "seconds"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
@@ -87,23 +85,22 @@ def runs(settings: Settings) -> list[Run]:
 
 
 def ours(entries: Sequence[dg.EventLogEntry]) -> float:
-    """Seconds that the stages say they took; of a step that says none, all of its time."""
+    """Seconds from each step's start to what it yields first: all that follows is Dagster's.
+
+    What a stage says that it took is less: it knows nothing of the session that is opened for the
+    first of them, or of what the last one makes ready for the next minute.
+    """
     began: dict[str, float] = {}
-    taken: dict[str, float] = {}
-    said: dict[str, float] = {}
+    yielded: dict[str, float] = {}
     for entry in entries:
         event, step = entry.dagster_event, entry.step_key
         if event is None or step is None:
             continue
         if event.is_step_start:
             began[step] = entry.timestamp
-        elif event.is_step_success:
-            taken[step] = entry.timestamp - began[step]
-        elif event.is_step_materialization and (
-            told := event.step_materialization_data.materialization.metadata.get(SECONDS)
-        ):
-            said[step] = float(told.value)  # type: ignore[arg-type]
-    return sum((taken | said).values())
+        elif event.is_successful_output:
+            yielded.setdefault(step, entry.timestamp)
+    return sum(at - began[step] for step, at in yielded.items())
 
 
 def resident_mebibytes(pids: Sequence[int]) -> float:

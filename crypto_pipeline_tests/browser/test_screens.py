@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from crypto_pipeline.automation import CYCLE_JOB
 from crypto_pipeline.embedded import processes, running_file
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.alerting.servers import webhook
@@ -55,6 +57,8 @@ HISTORY_HOURS = "2"
 FIRST_CHART_MS = 900_000
 # A page is drawn within seconds, but beside a first cycle two cores have little left for it.
 DRAWN_MS = 60_000
+# Of a run of the lake's cycle; a new table, check or step brings some, and wants its reason.
+EVENTS = 125
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +134,15 @@ def test_dagster_shows_a_materialised_graph(up: Up, page: Page) -> None:
     passed = page.get_by_text(re.compile(r"^(1 / 1|2 / 2) Passed$"))
     expect(passed).to_have_count(3, timeout=FIRST_CHART_MS)
     keep(page, "dagster-graph")
+
+
+def test_a_cycle_leaves_few_events(up: Up) -> None:
+    """Each costs Dagster's database a write, while the minute waits: see docs/benchmarks."""
+    with dg.DagsterInstance.from_config(str(up.settings.home / "dagster")) as instance:
+        done = dg.RunsFilter(job_name=CYCLE_JOB, statuses=[dg.DagsterRunStatus.SUCCESS])
+        counts = [len(instance.all_logs(run.run_id)) for run in instance.get_runs(done)]
+    assert counts
+    assert max(counts) <= EVENTS, counts
 
 
 def test_the_screen_says_that_the_broker_is_away_and_recovers(up: Up, page: Page) -> None:
