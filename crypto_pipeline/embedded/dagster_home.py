@@ -40,6 +40,14 @@ COMPUTE_LOGS = """\
     region:
       env: AWS_REGION
 """
+STORAGE = """
+storage:
+  custom:
+    module: crypto_pipeline.resources.event_log
+    class: History
+    config:
+      base_dir: {folder}
+"""
 ENDPOINT = """\
     endpoint_url:
       env: AWS_ENDPOINT_URL
@@ -53,7 +61,9 @@ def folder(settings: Settings) -> Path:
 def prepare(settings: Settings) -> None:
     folder(settings).mkdir(parents=True, exist_ok=True)
     instance = (PROJECT_ROOT / "deploy" / "dagster.yaml").read_text()
-    (folder(settings) / "dagster.yaml").write_text(with_compute_logs(instance, settings))
+    storage = STORAGE.format(folder=json.dumps(str(folder(settings))))
+    text = with_compute_logs(instance, settings) + storage
+    (folder(settings) / "dagster.yaml").write_text(text)
     workspace = WORKSPACE.format(port=settings.code_server_port)
     (folder(settings) / "workspace.yaml").write_text(workspace)
 

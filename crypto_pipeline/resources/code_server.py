@@ -22,10 +22,11 @@ from dagster._grpc import server
 IMPORTED_BEFORE = (
     "crypto_pipeline.definitions",
     "crypto_pipeline.pipeline",
+    "crypto_pipeline.resources.event_log",
+    "crypto_pipeline.resources.run_queue",
     "dagster._cli.api",
     "dagster._core.execution.api",
     "dagster._core.instance.factory",
-    "dagster._core.storage.sqlite_storage",
     "upath.implementations.local",
     "pyspark.sql.connect.session",
     "pyspark.sql.connect.functions",

@@ -11,7 +11,7 @@ from crypto_pipeline.settings import Settings
 from crypto_pipeline.stream.connection import kafka_errors, open_admin
 from crypto_pipeline.stream.ranges import offsets_of, partitions_of
 
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.1
 
 
 def next_position(settings: Settings, name: str, *, known: str | None, seconds: float) -> str:

@@ -1,0 +1,86 @@
+"""Dagster's history as `up` keeps it: Dagster's own files, its statements compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.run_coordinator import QueuedRunCoordinator
+from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
+
+from crypto_pipeline.embedded import dagster_home
+from crypto_pipeline.resources import event_log
+from crypto_pipeline.settings import Settings
+
+
+@dg.asset
+def one() -> None:
+    """An asset, so that its events are in the index too."""
+
+
+@pytest.fixture
+def home(make_settings: Callable[..., Settings]) -> Path:
+    settings = make_settings()
+    dagster_home.prepare(settings)
+    return dagster_home.folder(settings)
+
+
+@pytest.fixture
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.from_config(str(home)) as made:
+        yield made
+
+
+def messages(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    return [entry.user_message for entry in instance.all_logs(run_id)]
+
+
+def test_what_one_has_written_the_other_reads(home: Path, tmp_path: Path) -> None:
+    """A folder that Dagster's default began goes on, and goes back."""
+    own = home / "dagster.yaml"
+    ours = own.read_text()
+    told: dict[str, list[str]] = {}
+    for text in ("", ours, ""):
+        own.write_text(text)
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            for run_id, before in told.items():
+                assert messages(instance, run_id) == before
+            assert len(instance.fetch_materializations(one.key, limit=10).records) == len(told)
+            done = dg.materialize([one], instance=instance)
+            told[done.run_id] = messages(instance, done.run_id)
+    assert min(len(events) for events in told.values()) > 5
+
+
+def test_a_run_and_the_index_have_an_engine_each_however_many_the_events(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    make = event_log.create_engine
+
+    def counted(url: str, **options: object) -> object:
+        made.append(url)
+        return make(url, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(event_log, "create_engine", counted)
+    assert dg.materialize([one], instance=instance).success
+    assert len(made) == len(set(made)) == 2
+
+
+def test_engines_of_old_runs_are_let_go(instance: dg.DagsterInstance) -> None:
+    storage = instance.event_log_storage
+    assert isinstance(storage, event_log.KeptEngines)
+    for number in range(event_log.ENGINES + 2):
+        assert storage.get_logs_for_run(f"run-{number}") == []
+    assert storage._engine.cache_info().currsize == event_log.ENGINES
+
+
+def test_the_queue_is_looked_at_after_each_sleep_of_the_daemon(
+    instance: dg.DagsterInstance,
+) -> None:
+    queue = instance.run_coordinator
+    assert isinstance(queue, QueuedRunCoordinator)
+    daemon = QueuedRunCoordinatorDaemon(interval_seconds=queue.dequeue_interval_seconds)
+    assert daemon.interval_seconds < 0.5
+    assert instance.global_op_concurrency_default_limit == 1
