@@ -3,8 +3,8 @@
 The second compiler's work and the classes that Spark generates for a plan pay in a server that
 does the same for hours. In one that does not they are most of the cost: two cycles of five symbols
 took 81 s of processor time with both, 54 s without the compiler, 48 s without either; 117 tests
-of the lake on one server 418 s, 341 s and 292 s. The proofs at full counts, the benchmarks and
-`end_to_end` run servers as they are in production.
+of the lake on one server 418 s, 341 s and 292 s. The proofs at full counts and the benchmarks run
+servers as they are in production; `end_to_end/test_recorded.py` has its plans compiled so.
 """
 
 from __future__ import annotations

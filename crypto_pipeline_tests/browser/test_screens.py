@@ -41,7 +41,7 @@ from crypto_pipeline_tests.embedded.stack import (
     ports_of,
     running,
 )
-from crypto_pipeline_tests.short_lived import OPTIONS
+from crypto_pipeline_tests.short_lived import short_lived
 
 pytestmark = [
     pytest.mark.browser,
@@ -77,9 +77,8 @@ def up(
 ) -> Iterator[Up]:
     settings = make_settings(SYMBOLS=SYMBOLS, HISTORY_HOURS=HISTORY_HOURS)
     path = path_without(tmp_path_factory.mktemp("path"), "java", "mvn")
-    with running(
-        settings, variables={"PATH": path, "JAVA_HOME": "", **OPTIONS, **canaries}
-    ) as stack:
+    variables = {"PATH": path, "JAVA_HOME": "", **canaries}
+    with short_lived(), running(settings, variables=variables) as stack:
         stack.wait_for("Ctrl-C stops all")
         yield stack
 

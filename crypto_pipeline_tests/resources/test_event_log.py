@@ -37,7 +37,7 @@ def messages(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     return [entry.user_message for entry in instance.all_logs(run_id)]
 
 
-def test_what_one_has_written_the_other_reads(home: Path, tmp_path: Path) -> None:
+def test_what_one_has_written_the_other_reads(home: Path) -> None:
     """A folder that Dagster's default began goes on, and goes back."""
     own = home / "dagster.yaml"
     ours = own.read_text()
