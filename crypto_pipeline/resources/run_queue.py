@@ -10,7 +10,7 @@ LOOK_SECONDS = 0.25
 
 
 class PromptQueue(QueuedRunCoordinator):
-    """The queue of `make up`; limits and pools are Dagster's own."""
+    """The queue of `make up` and of the chart; limits and pools are Dagster's own."""
 
     @property
     def dequeue_interval_seconds(self) -> float:  # type: ignore[override]
