@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 PLAIN := not spark and not integration and not browser and not helm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests up once check test prove bench chaos clean jars
+.PHONY: help setup setup-tests up once check test prove bench chaos clean advisories jars
 
 help: ## Show what each command does
 	@echo "Start with: make up"
@@ -56,6 +56,9 @@ chaos: setup-tests ## Try to destroy the whole stack, 500 faults (hours); result
 
 clean: setup ## Remove the state folder (data, logs, jars) after asking
 	@$(PYTHON) -m crypto_pipeline.embedded.clean
+
+advisories: setup-tests ## Ask a public database for known vulnerabilities of all that is locked
+	@$(PYTHON) -m crypto_pipeline_tests.dependencies
 
 jars: setup ## Maintenance: resolve the jars again and rewrite jars.lock
 	@$(PYTHON) -m crypto_pipeline.embedded.lock_jars

@@ -46,6 +46,7 @@ RUN = {
     "make check": "documents/test_make.py::test_a_recipe_runs_what_is_there",
     "make prove": "documents/test_make.py::test_a_recipe_runs_what_is_there",
     "make chaos": "documents/test_make.py::test_a_recipe_runs_what_is_there",
+    "make advisories": "documents/test_make.py::test_a_recipe_runs_what_is_there",
     "make bench": "documents/test_make.py::test_a_recipe_runs_what_is_there",
     "crypto-pipeline adopt-topic": f"{LAKE}::test_adopt_topic_changes_nothing_of_the_same_topics",
     "crypto-pipeline audit": f"{LAKE}::test_audit_finds_no_difference",
