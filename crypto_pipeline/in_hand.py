@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from crypto_pipeline.books import Counts
 from crypto_pipeline.lake.table import Table
-from crypto_pipeline.lake.values import as_frame, rows_of
+from crypto_pipeline.lake.values import as_values, rows_of, values_of
 from crypto_pipeline.stage import Stage, StageResult
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ OUTCOME, REPLACING, BYTES = "outcome", "replacing", "bytes"
 
 def in_hand(spark: SparkSession, stage: Stage, result: StageResult) -> tuple[StageResult, Counts]:
     """The result with its outputs as values, and what `books.count` would say of it."""
-    rows = {table.key: rows_of(result.outputs[table.key]) for table in stage.outputs}
-    outputs = {table.key: as_frame(spark, rows[table.key], table.schema) for table in stage.outputs}
+    outputs = {t.key: as_values(spark, result.outputs[t.key], t.schema) for t in stage.outputs}
+    rows = {key: values_of(frame) for key, frame in outputs.items()}
     found = _sums(result)
     counts = Counts(
         outcomes=found[OUTCOME],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
@@ -83,11 +83,15 @@ def read_plan(
 
 def _known(lake: Lake, stage: Stage, plan: Plan) -> Known:
     def known(
-        table: Table, *, since: datetime | None = None, until: datetime | None = None
+        table: Table,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        columns: Collection[str] | None = None,
     ) -> DataFrame:
         if log.open_table(lake.path(table)) is None:
             lake.ensure(table)
-        frame = lake.read(table, since=since, until=until)
+        frame = lake.read(table, since=since, until=until, columns=columns)
         return _as_planned(stage, plan, table, frame)
 
     return known

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 Known = Callable[..., "DataFrame"]
-Keep = Callable[["DataFrame"], "DataFrame"]
+Keep = Callable[..., "DataFrame"]
 KeepAll = Callable[..., "list[DataFrame]"]
 Last = Callable[[Table], Mapping[str, Any] | None]
 
 
-def cached(frame: DataFrame) -> DataFrame:
+def cached(frame: DataFrame, *, reach: int = 1) -> DataFrame:
+    """Spark's own cache, whatever `reach` is."""
     return frame.cache()
 
 
@@ -38,13 +39,14 @@ def never(table: Table) -> None:
 class StageInput:
     """One pinned range. `new` holds the rows of the range by table key (or `kafka`).
 
-    `known(table, since=…, until=…)` reads what earlier batches wrote: rows of this batch, left
-    by an attempt that died, are not seen, so a retry computes the same. `span` is the first
-    and last fact time in `new`, None when it has no rows. `before` is the newest fact time that
-    the stage's earlier ranges held, by table key; a table that never had a row is not in it.
-    `again` says that the rows were read before: replay (they were rejected) or release (they
-    were held). `held` are the sources that gold takes nothing of. `keep` gives a frame that is
-    used more than once such that it is computed once, `keep_all` several side by side.
+    `known(table, since=…, until=…, columns=…)` reads what earlier batches wrote, with at least
+    these columns, or all: rows of this batch, left by an attempt that died, are not seen, so a
+    retry computes the same. `span` is the first and last fact time in `new`, None without rows.
+    `before` is the newest fact time that the stage's earlier ranges held, by table key; a table
+    that never had a row is not in it. `again` says that the rows were read before: replay (they
+    were rejected) or release (they were held). `held` are the sources that gold takes nothing of.
+    `keep` gives a frame that is used more than once such that it is computed once, `keep_all`
+    several side by side; its `reach` is how many rows of a table each new row looks at.
     `last(table)` is what the last commit of a table says of itself, its ranges; None before it.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -219,9 +219,16 @@ class Given:
         facts = [row[table.fact_column] for table, rows in new.items() for row in rows]
 
         def read_known(
-            table: Table, *, since: datetime | None = None, until: datetime | None = None
+            table: Table,
+            *,
+            since: datetime | None = None,
+            until: datetime | None = None,
+            columns: Collection[str] | None = None,
         ) -> DataFrame:
             rows = frame(self.spark, table, earlier.get(table.key, []))
+            if columns is not None:
+                named = {*columns, table.fact_column, "date", "batch"}
+                rows = rows.select(*(name for name in table.columns if name in named))
             if since is not None:
                 rows = rows.where(F.col(table.fact_column) >= F.lit(since))
             return rows if until is None else rows.where(F.col(table.fact_column) <= F.lit(until))

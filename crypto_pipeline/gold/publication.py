@@ -3,97 +3,73 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
-
-from pyspark.sql import functions as F
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 from crypto_pipeline.contract.message import SCHEMA_VERSION, fact_id, format_time
 from crypto_pipeline.contract.report_schema import GAPS_TOLD
 from crypto_pipeline.gold.schema import MARKET_SUMMARY, VOLATILITY
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.lake.told import rows_told
 from crypto_pipeline.silver.gap_state import Interval, standing
 from crypto_pipeline.silver.schema import GAPS
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column
 
 # What a chart's band shows; more symbols than this would make the topic heavy.
 RECENT = timedelta(minutes=120)
 RECENT_SYMBOLS = 50
 GAPS_TOLD_FOR = timedelta(hours=24)
-SPAN = ("from_at", "to_at")
-UTC_TEXT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"
+OF_A_GAP = ("source", "symbol", "from_at", "to_at", "cause", "state", "batch")
 
+PRICES = ("last", "bid", "ask")
 MEASURES = (
     "spread_bps", "return_1m", "return_5m", "return_1h", "return_24h", "volume_24h",
     "volatility_5m", "volatility_1h", "volatility_24h", "volatility_rank",
 )  # fmt: skip
 # Of the newest minute only: the record says them once.
 LATEST = ("z_score", "ewma", "atr_14", "bollinger_width")
-
-
-def utc_text(name: str) -> Column:
-    return F.date_format(name, UTC_TEXT)
+# Columns of a recent minute, and how a record calls them.
+POINT = {
+    **{name: name for name in ("source", "symbol", "minute_at", "close", "origin")},
+    "bollinger_middle": "middle",
+    "bollinger_upper": "upper",
+    "bollinger_lower": "lower",
+    **{name: name for name in ("volatility_1h", *LATEST)},
+}
 
 
 def summary_records(lake: Lake) -> list[dict[str, Any]]:
     """All rows of the summary as it stands, the most watched with their recent minutes."""
-    rows = (
-        lake.read(MARKET_SUMMARY)
-        .select(
-            "source",
-            "symbol",
-            utc_text("minute_at").alias("minute_at"),
-            *(F.col(name).cast("string").alias(name) for name in ("last", "bid", "ask")),
-            *MEASURES,
-            "batch",
-            F.col("minute_at").cast("double").alias("seconds"),
-        )
-        .orderBy("volatility_rank")
-    )
-    found = [row.asDict() for row in rows.collect()]
+    columns = ("source", "symbol", "minute_at", *PRICES, *MEASURES, "batch")
+    found = rows_told(lake, MARKET_SUMMARY, columns)
     if not found:
         return []
-    newest = datetime.fromtimestamp(max(row.pop("seconds") for row in found), tz=UTC)
-    watched = {(row["source"], row["symbol"]) for row in _watched(found)}
+    found.sort(key=_rank)
+    newest = max(row["minute_at"] for row in found)
+    watched = {(row["source"], row["symbol"]) for row in found[:RECENT_SYMBOLS]}
     recent = _recent(lake, since=newest - RECENT, watched=watched)
     gaps = _gaps(lake, since=newest - GAPS_TOLD_FOR, watched=watched)
     return [_record(row, lake, recent, gaps) for row in found]
 
 
-def _watched(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first by rank; those without a rank come last, whatever order nulls were given."""
-    by_rank = sorted(found, key=lambda row: (row["volatility_rank"] is None, row["symbol"]))
-    by_rank.sort(key=lambda row: row["volatility_rank"] or math.inf)
-    return by_rank[:RECENT_SYMBOLS]
+def _rank(row: dict[str, Any]) -> tuple[float, str]:
+    """The first by volatility first; those without a rank come last."""
+    return row["volatility_rank"] or math.inf, row["symbol"]
 
 
 def _recent(
     lake: Lake, *, since: datetime, watched: set[tuple[str, str]]
 ) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    minutes = (
-        lake.read(VOLATILITY, since=since)
-        .where(F.col("symbol").isin(*sorted({symbol for _, symbol in watched})))
-        .select(
-            "source",
-            "symbol",
-            utc_text("minute_at").alias("minute_at"),
-            F.col("close").cast("double").alias("close"),
-            "origin",
-            F.col("bollinger_middle").alias("middle"),
-            F.col("bollinger_upper").alias("upper"),
-            F.col("bollinger_lower").alias("lower"),
-            "volatility_1h",
-            *LATEST,
-        )
+    rows = rows_told(
+        lake, VOLATILITY, tuple(POINT), since=since, symbols={symbol for _, symbol in watched}
     )
     recent: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in minutes.orderBy("minute_at").collect():
-        point = row.asDict()
+    for row in sorted(rows, key=lambda row: row["minute_at"]):
+        point = {said: row[name] for name, said in POINT.items()}
         key = (point.pop("source"), point.pop("symbol"))
         if key in watched:
+            point |= {"minute_at": format_time(row["minute_at"]), "close": float(row["close"])}
             recent.setdefault(key, []).append(point)
     return recent
 
@@ -103,22 +79,8 @@ def _gaps(
 ) -> dict[tuple[str, str], list[Interval]]:
     if log.open_table(lake.path(GAPS)) is None:
         return {}
-    rows = (
-        lake.read(GAPS, since=since)
-        .where(F.col("symbol").isin(*sorted({symbol for _, symbol in watched})))
-        .select(
-            "source",
-            "symbol",
-            *(F.col(name).cast("double").alias(name) for name in SPAN),
-            *("cause", "state", "batch"),
-        )
-        .collect()
-    )
-    return standing({**row.asDict(), **{n: _aware(row[n]) for n in SPAN}} for row in rows)
-
-
-def _aware(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, tz=UTC)
+    symbols = {symbol for _, symbol in watched}
+    return standing(rows_told(lake, GAPS, OF_A_GAP, since=since, symbols=symbols))
 
 
 def _record(
@@ -127,8 +89,8 @@ def _record(
     recent: dict[tuple[str, str], list[dict[str, Any]]],
     gaps: dict[tuple[str, str], list[Interval]],
 ) -> dict[str, Any]:
-    for name in ("last", "bid", "ask"):
-        row[name] = plain_text(row[name])
+    row |= {name: decimal_text(row[name]) for name in PRICES}
+    row["minute_at"] = format_time(row["minute_at"])
     source, symbol = row["source"], row["symbol"]
     minutes = recent.get((source, symbol), [])
     newest = minutes[-1] if minutes and minutes[-1]["minute_at"] == row["minute_at"] else {}
@@ -151,6 +113,11 @@ def _gap(gap: Interval) -> dict[str, Any]:
         "to_at": format_time(gap["to_at"]),
         "minutes": int((gap["to_at"] - gap["from_at"]) / timedelta(minutes=1)),
     }
+
+
+def decimal_text(number: Decimal | None) -> str | None:
+    """As text, never with an exponent, without the zeros that only its scale put there."""
+    return None if number is None else plain_text(f"{number:f}")
 
 
 def plain_text(number: str | None) -> str | None:

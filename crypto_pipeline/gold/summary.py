@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 INSTRUMENT = ("source", "symbol")
 # A tick belongs to the minute before it; look a little further for a source that polls rarely.
 TICK_REACH = timedelta(minutes=10)
+QUOTED = (*INSTRUMENT, "poll_at", "price", "bid", "ask", "quote_volume_24h")
 
 
 def newest(frame: DataFrame, order: str) -> DataFrame:
@@ -81,11 +82,17 @@ def now_columns(measures: list[str]) -> list[str]:
 def run(given: StageInput) -> StageResult:
     minutes = given.new[VOLATILITY.key]
     until = given.span[1] if given.span else given.now
-    ticks = given.known(silver.TICKS, since=until - TICK_REACH)
-    rows = given.keep(summarise(minutes, ticks, given.known(MARKET_SUMMARY)))
+    ticks = given.known(silver.TICKS, since=until - TICK_REACH, columns=QUOTED)
+    rows = given.keep(
+        conform(
+            summarise(minutes, ticks, given.known(MARKET_SUMMARY)),
+            MARKET_SUMMARY,
+            batch=given.batch,
+        )
+    )
     return StageResult(
         classified=(minutes.withColumn("outcome", F.lit("summarised")),),
-        outputs={MARKET_SUMMARY.key: conform(rows, MARKET_SUMMARY, batch=given.batch)},
+        outputs={MARKET_SUMMARY.key: rows},
         equations={},
         cached=(rows,),
     )

@@ -1,13 +1,15 @@
 """Candles → returns and measures of volatility, one row a minute.
 
 Every measure of a minute is one aggregate over the candles of the 24 hours that end with it:
-a window function over the same costs more as soon as only the newest minute is wanted.
+a window function over the same costs more as soon as only the newest minute is wanted. Of the
+minutes before a range only return and close are needed, and this table has them already.
 """
 
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,14 @@ MINUTES_A_YEAR = 525_600  # the market never closes
 DECAY = 0.94
 # Of a day's returns, the part that must be there for a 24-hour measure.
 DAY_COVERAGE = 0.9
+# A minute's own terms beside its close.
+OF_A_MINUTE = ("r", "hl2", "co2", "true_range")
+OF_A_DAY = (*KEY, "close", "return_1m")
+
+
+def minute_number() -> Column:
+    """Minutes since 1970 of `minute_at`."""
+    return (F.col("minute_at").cast("long") / 60).cast("long")
 
 
 def with_terms(candles: DataFrame) -> DataFrame:
@@ -36,7 +46,7 @@ def with_terms(candles: DataFrame) -> DataFrame:
     frame = candles.select(
         "source",
         "symbol",
-        F.col("minute_at").cast("long").__truediv__(60).cast("long").alias("minute"),
+        minute_number().alias("minute"),
         "origin",
         *(F.col(name).cast("double").alias(name) for name in ("open", "high", "low", "close")),
     )
@@ -65,21 +75,24 @@ def measure(targets: DataFrame, terms: DataFrame, *, recent: DataFrame | None = 
     """One row a target (source, symbol, minute) with every measure over its own 24 hours.
 
     Most measures look back an hour: `recent` has the terms of each target's last hour alone, where
-    to take them out of the whole day costs more than to read them again.
+    to take them out of the whole day costs more than to read them again. Of `terms` the day's own
+    measures then need minute, close and r.
     """
-    day = _over(targets, terms, reach=MINUTES_A_DAY).agg(*_of_a_day())
-    hour = _over(targets, terms if recent is None else recent, reach=HOUR).agg(*_of_an_hour())
+    day = _over(targets, terms, reach=MINUTES_A_DAY, names=("r",)).agg(*_of_a_day())
+    hour = _over(targets, terms if recent is None else recent, reach=HOUR, names=OF_A_MINUTE).agg(
+        *_of_an_hour()
+    )
     whole = day.join(hour, on=["source", "symbol", "minute"], how="inner")
     return whole.select("source", "symbol", "minute", *_measures())
 
 
-def _over(targets: DataFrame, terms: DataFrame, *, reach: int) -> GroupedData:
+def _over(targets: DataFrame, terms: DataFrame, *, reach: int, names: Sequence[str]) -> GroupedData:
     """The terms of a target's own minute and of so many before it, each with its `age`."""
     past = terms.select(
         F.col("source").alias("s"),
         F.col("symbol").alias("y"),
         F.col("minute").alias("at"),
-        *("r", "hl2", "co2", "true_range"),
+        *names,
         F.col("close").alias("c"),
     )
     joined = targets.join(
@@ -184,8 +197,25 @@ def affected(candles: DataFrame, touched: DataFrame) -> DataFrame:
         .where(F.col("minute_at").between(F.col("first_at"), F.col("last_at")))
         .join(new, on=list(KEY), how="left")
         .select(*KEY, "close", "origin", F.coalesce("is_new", F.lit(False)).alias("is_new"))
-        .withColumn("minute", (F.col("minute_at").cast("long") / 60).cast("long"))
+        .withColumn("minute", minute_number())
     )
+
+
+def of_a_day(measured: DataFrame, terms: DataFrame, *, since: datetime) -> DataFrame:
+    """minute, close and r: as this table has them before `since`, of the candles' terms from it.
+
+    What a late candle changes lies within the range, so before it nothing is out of date.
+    """
+    names = ("source", "symbol", "minute", "close", "r")
+    before = measured.where(F.col("minute_at") < F.lit(since)).select(
+        "source",
+        "symbol",
+        minute_number().alias("minute"),
+        F.col("close").cast("double").alias("close"),
+        F.col("return_1m").alias("r"),
+    )
+    first = int(since.timestamp()) // 60
+    return before.unionByName(terms.where(F.col("minute") >= first).select(*names))
 
 
 def run(given: StageInput) -> StageResult:
@@ -195,20 +225,20 @@ def run(given: StageInput) -> StageResult:
     # Each reach is a read of its own: the shorter ones are few rows, and the minutes that are
     # wanted are kept because the plan would look for them twice.
     targets = given.keep(affected(back(since=since), touched))
-    terms = with_terms(back(since=since - DAY - timedelta(minutes=1)))
     recent = with_terms(back(since=since - timedelta(minutes=HOUR)))
-    rows = given.keep(
-        targets.join(
-            measure(targets.select("source", "symbol", "minute"), terms, recent=recent),
-            on=["source", "symbol", "minute"],
-            how="inner",
-        ).withColumn("date", F.to_date("minute_at"))
-    )
+    before = given.known(VOLATILITY, since=since - DAY, until=since, columns=OF_A_DAY)
+    terms = of_a_day(before, recent, since=since)
+    measured = targets.join(
+        measure(targets.select("source", "symbol", "minute"), terms, recent=recent),
+        on=["source", "symbol", "minute"],
+        how="inner",
+    ).withColumn("date", F.to_date("minute_at"))
+    rows = given.keep(conform(measured, VOLATILITY, batch=given.batch), reach=MINUTES_A_DAY)
     earlier = given.known(VOLATILITY, since=since, until=until + DAY)
     replacing = rows.join(earlier.select(*KEY), on=list(KEY), how="left_semi")
     return StageResult(
         classified=(touched.withColumn("outcome", F.lit("measured")),),
-        outputs={VOLATILITY.key: conform(rows, VOLATILITY, batch=given.batch)},
+        outputs={VOLATILITY.key: rows},
         equations={},
         slices={
             VOLATILITY.key: Slice(

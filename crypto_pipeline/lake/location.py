@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from crypto_pipeline.lake.table import Engine, Table
 from crypto_pipeline.lake.values import as_frame
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 MARKET_PROPERTY = "crypto_pipeline.market"
@@ -148,10 +150,20 @@ class Lake:
             )
 
     def read(
-        self, table: Table, *, since: datetime | None = None, until: datetime | None = None
+        self,
+        table: Table,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        columns: Collection[str] | None = None,
     ) -> DataFrame:
-        """The table's rows whose fact lies in [since, until]; date and file statistics prune."""
-        frame = self._rows(table, of_span(table, since=since, until=until))
+        """The table's rows whose fact lies in [since, until]; date and file statistics prune.
+
+        With `columns` it need have no others beside the table's fact, its date and its batch.
+        """
+        if columns is not None:
+            columns = {*columns, table.fact_column, "date", "batch"}
+        frame = self._rows(table, of_span(table, since=since, until=until), columns)
         if since is not None:
             if "date" in table.partition_by:
                 frame = frame.where(F.col("date") >= F.lit(since.date()))
@@ -171,13 +183,20 @@ class Lake:
         """Have the session's server compute the table's state, which its next commit needs."""
         self.spark.sql(f"DESCRIBE DETAIL {relation(self.path(table))}")
 
-    def _rows(self, table: Table, where: str) -> DataFrame:
+    def _rows(self, table: Table, where: str, columns: Collection[str] | None = None) -> DataFrame:
         """At least the rows that hold the condition: as values when they are few, else a scan."""
-        if self.engine == "spark" and self.catalog is None:
-            values = few_rows(self.path(table), table, where=where)
-            if values is not None:
-                return as_frame(self.spark, values, table.schema)
+        values = self.few(table, where, columns)
+        if values is not None:
+            return as_frame(self.spark, values, table.schema)
         return load(self.spark, self.path(table))
+
+    def few(
+        self, table: Table, where: str, columns: Collection[str] | None = None
+    ) -> pa.Table | None:
+        """The rows that hold the condition; None when they are many, or another engine's."""
+        if self.engine == "databricks" or self.catalog is not None:
+            return None
+        return few_rows(self.path(table), table, where=where, columns=columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from pyspark.errors import PySparkException
+from pyspark.sql.types import StructType
 
 from crypto_pipeline.lake.table import Engine
-from crypto_pipeline.lake.values import rows_of
+from crypto_pipeline.lake.values import as_frame, rows_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 # Compiling a plan pays only over many rows: a minute's cycle took 16 s interpreted and 25 s
 # compiled (20 symbols, 2 cores), because each batch number makes a new plan to compile.
-COMPILED_ROWS = 2_000
+COMPILED_ROWS = 10_000
+# The same for a plan in which each row of the range looks at many others.
+COMPILED_LOOKS = 200_000
 INTERPRETED = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -68,12 +71,13 @@ def _own(spark: SparkSession, name: str) -> str | None:
     return noted or None
 
 
-def kept(frame: DataFrame, *, rows: int, engine: Engine = "spark") -> DataFrame:
+def kept(frame: DataFrame, *, rows: int, reach: int = 1, engine: Engine = "spark") -> DataFrame:
     """The frame, computed once: Spark's cache, or for a minute's rows its values in the plan.
 
-    Through Connect every query on a cached frame is analysed from its sources on; values cut that
-    short. Databricks' Spark is older than what they need, and serverless has no cache: there the
-    frame is computed anew each time, from a range that is pinned.
+    `reach` is how many rows of a table each of them looks at: over many a plan is compiled for
+    few rows too. Through Connect every query on a cached frame is analysed from its sources on;
+    values cut that short. Databricks' Spark is older than what they need, and serverless has no
+    cache: there the frame is computed anew each time, from a range that is pinned.
     """
     if engine == "databricks":
         with suppress(PySparkException):
@@ -81,10 +85,24 @@ def kept(frame: DataFrame, *, rows: int, engine: Engine = "spark") -> DataFrame:
         return frame
     if rows > COMPILED_ROWS:
         return frame.cache()
-    values = rows_of(frame)
-    if values.num_rows == 0:
-        return frame.sparkSession.createDataFrame([], frame.schema)
-    return frame.sparkSession.createDataFrame(values)
+    with _compiled(frame.sparkSession, rows=rows, looks=rows * reach):
+        values = rows_of(frame)
+    # Only an empty one needs its schema, which is a round trip.
+    schema = StructType() if values.num_rows else frame.schema
+    return as_frame(frame.sparkSession, values, schema)
+
+
+@contextmanager
+def _compiled(spark: SparkSession, *, rows: int, looks: int) -> Iterator[None]:
+    """Compile what is run meanwhile when it looks at many rows."""
+    if looks <= COMPILED_LOOKS:
+        yield
+        return
+    tune(spark, rows=COMPILED_ROWS + 1)
+    try:
+        yield
+    finally:
+        tune(spark, rows=rows)
 
 
 def all_kept(*frames: DataFrame, rows: int, engine: Engine = "spark") -> list[DataFrame]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
+from weakref import WeakKeyDictionary
 
 from pyspark.sql.types import StructType
 
@@ -10,6 +11,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.connect.dataframe import DataFrame as ConnectFrame
+
+# What a frame was made of, as long as somebody has the frame.
+_held: WeakKeyDictionary[DataFrame, pa.Table] = WeakKeyDictionary()
+
+
+def as_values(spark: SparkSession, frame: DataFrame, schema: StructType) -> DataFrame:
+    """A frame of the same rows that is made of values here; itself where it is one."""
+    return frame if frame in _held else as_frame(spark, rows_of(frame), schema)
+
+
+def values_of(frame: DataFrame) -> pa.Table:
+    """The rows of a frame that was made of values here."""
+    return _held[frame]
 
 
 def rows_of(frame: DataFrame) -> pa.Table:
@@ -25,6 +39,7 @@ def rows_of(frame: DataFrame) -> pa.Table:
 
 def as_frame(spark: SparkSession, values: pa.Table, schema: StructType) -> DataFrame:
     """Values as a frame; `schema` is what an empty one has, which Arrow alone would not tell."""
-    if values.num_rows == 0:
-        return spark.createDataFrame([], schema)
-    return spark.createDataFrame(values)
+    empty = values.num_rows == 0
+    frame = spark.createDataFrame([], schema) if empty else spark.createDataFrame(values)
+    _held[frame] = values
+    return frame

@@ -164,10 +164,11 @@ def run(given: StageInput) -> StageResult:
     if is_costly:
         classified = given.keep(classified)
     origins = classified.where(F.col("outcome") == "origin")
-    rows = given.keep(forecasts(origins, seats(given.last(GATES), given.last(MODELS))))
+    said = forecasts(origins, seats(given.last(GATES), given.last(MODELS)))
+    rows = given.keep(conform(said, FORECASTS, batch=given.batch))
     return StageResult(
         classified=(classified,),
-        outputs={FORECASTS.key: conform(rows, FORECASTS, batch=given.batch)},
+        outputs={FORECASTS.key: rows},
         equations={},
         cached=(classified, rows),
     )

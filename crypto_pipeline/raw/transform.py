@@ -31,10 +31,10 @@ def records(kafka: DataFrame, given: StageInput) -> DataFrame:
 
 def run(given: StageInput) -> StageResult:
     # The count and the write would each fetch the range from the broker.
-    rows = given.keep(records(given.new["kafka"], given))
+    rows = given.keep(conform(records(given.new["kafka"], given), RECORDS, batch=given.batch))
     return StageResult(
         classified=(rows.withColumn("outcome", F.lit("accepted")),),
-        outputs={RECORDS.key: conform(rows, RECORDS, batch=given.batch)},
+        outputs={RECORDS.key: rows},
         equations={"accepted": RECORDS.key},
         weights=rows.select(
             F.col("topic").alias("name"),

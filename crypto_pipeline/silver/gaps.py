@@ -28,6 +28,8 @@ EMPTY_MINUTES_SERVED = ("binance",)
 
 STATE = ("cause", "state", "tries")
 KEY = ("source", "symbol", "minute_at")
+OPENED = ("source", "symbol", "open_at")
+POLLED = ("source", "symbol", "poll_at")
 
 
 def changes(given: StageInput, *, ticks: DataFrame, candles: DataFrame) -> DataFrame:
@@ -46,10 +48,10 @@ def opened(given: StageInput, *, ticks: DataFrame, arrived: DataFrame) -> DataFr
     since = start or (given.span or (given.now, given.now))[0]
     polls = given.new[bronze.POLLS.key] if start is None else given.known(bronze.POLLS, since=since)
     judged, next_asked = followed(polls)
-    had = given.known(CANDLES, since=since - MINUTE).select(
-        "source", "symbol", F.col("open_at").alias("minute_at")
-    )
-    seen = given.known(TICKS, since=since).select("source", "symbol", "poll_at")
+    had = given.known(
+        CANDLES, since=since - MINUTE, columns=("source", "symbol", "open_at")
+    ).select("source", "symbol", F.col("open_at").alias("minute_at"))
+    seen = given.known(TICKS, since=since, columns=POLLED).select(*POLLED)
     received = had.unionByName(arrived).distinct()
     ticked = seen.unionByName(ticks.select("source", "symbol", "poll_at")).distinct()
     missing = unpolled(judged, next_asked).join(received, on=list(KEY), how="left_anti")

@@ -86,8 +86,9 @@ def _classified(given: StageInput, read: Table, write: Table) -> DataFrame:
     rows = prepared(given.new[read.key], write)
     fact = write.fact_column
     since = given.span[0] if given.span else given.now
-    earlier = given.known(write, since=since).select(
-        "id", "source", "symbol", "content_hash", F.col(fact).alias("fact_at")
+    names = ("id", "source", "symbol", "content_hash")
+    earlier = given.known(write, since=since, columns=names).select(
+        *names, F.col(fact).alias("fact_at")
     )
     return classify(rows, earlier)
 
@@ -108,9 +109,9 @@ def run(given: StageInput) -> StageResult:
         _classified(given, bronze.TICKS, TICKS), _classified(given, bronze.CANDLES, CANDLES)
     )
     outputs = by_table(ticks, candles)
-    ledger = given.keep(gaps.changes(given, ticks=outputs[TICKS.key], candles=outputs[CANDLES.key]))
-    outputs[GAPS.key] = ledger
-    tables = {table.key: table for table in (SET_ASIDE, GAPS, CANDLES, TICKS)}
+    changed = gaps.changes(given, ticks=outputs[TICKS.key], candles=outputs[CANDLES.key])
+    ledger = given.keep(conform(changed, GAPS, batch=given.batch))
+    tables = {table.key: table for table in (SET_ASIDE, CANDLES, TICKS)}
     prefixed = [
         frame.withColumn(
             "outcome",
@@ -122,7 +123,10 @@ def run(given: StageInput) -> StageResult:
     polls = given.new[bronze.POLLS.key].withColumn("outcome", F.lit("poll"))
     return StageResult(
         classified=(*prefixed, polls),
-        outputs={k: conform(f, tables[k], batch=given.batch) for k, f in outputs.items()},
+        outputs={
+            GAPS.key: ledger,
+            **{k: conform(f, tables[k], batch=given.batch) for k, f in outputs.items()},
+        },
         equations={
             "tick": TICKS.key,
             "candle": CANDLES.key,

@@ -51,10 +51,24 @@ def returns(rows: list[Row], minutes: int, at: datetime) -> list[float]:
     ]
 
 
+def measured(rows: Sequence[Row]) -> list[Row]:
+    """What earlier batches have said of candles, as far as later ones ask."""
+    close = {row["minute_at"]: float(row["close"]) for row in rows}
+    names = ("source", "symbol", "minute_at", "close", "origin", "date")
+    found = []
+    for row in rows:
+        at = row["minute_at"]
+        before = close.get(at - MINUTE)
+        change = None if before is None else math.log(close[at] / before)
+        found.append({**{name: row[name] for name in names}, "return_1m": change})
+    return found
+
+
 def newest(spark: SparkSession, rows: list[Row], *, touched: int = 1) -> list[Row]:
     """The rows that a batch of the last `touched` candles writes, oldest first."""
     new = rows[-touched:]
-    result = volatility.run(Given(spark)(new={CANDLES_1M: new}, known={CANDLES_1M: rows}))
+    known = {CANDLES_1M: rows, VOLATILITY: measured(rows[:-touched])}
+    result = volatility.run(Given(spark)(new={CANDLES_1M: new}, known=known))
     found = read(result.outputs[VOLATILITY.key], order=("symbol", "minute_at"))
     for cached in result.cached:
         cached.unpersist()
@@ -143,7 +157,9 @@ def test_a_late_candle_moves_the_minutes_after_it_and_no_other_coin(spark: Spark
     others = [{**row, "symbol": ETH} for row in walk(30, seed=8)]
     rows = walk(30, seed=9)
     late = rows[10]
-    given = Given(spark)(new={CANDLES_1M: [late]}, known={CANDLES_1M: [*rows, *others]})
+    missed = [*rows[:10], *rows[11:]]
+    known = {CANDLES_1M: [*rows, *others], VOLATILITY: [*measured(missed), *measured(others)]}
+    given = Given(spark)(new={CANDLES_1M: [late]}, known=known)
     result = volatility.run(given)
     found = read(result.outputs[VOLATILITY.key], "symbol", "minute_at")
     for cached in result.cached:
@@ -158,9 +174,8 @@ def test_measures_do_not_see_what_comes_after(spark: SparkSession) -> None:
     rows = walk(120, seed=10)
     later = [gold_candle(AT + timedelta(minutes=n), close="1") for n in range(1, 6)]
     (row,) = newest(spark, rows)
-    result = volatility.run(
-        Given(spark)(new={CANDLES_1M: rows[-1:]}, known={CANDLES_1M: [*rows, *later]})
-    )
+    known = {CANDLES_1M: [*rows, *later], VOLATILITY: measured(rows[:-1])}
+    result = volatility.run(Given(spark)(new={CANDLES_1M: rows[-1:]}, known=known))
     found = read(result.outputs[VOLATILITY.key], order=("minute_at",))
     for cached in result.cached:
         cached.unpersist()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -14,6 +15,7 @@ from pyspark.sql import functions as F
 from crypto_pipeline.contract.message import format_time
 from crypto_pipeline.gold.schema import CANDLES_1M
 from crypto_pipeline.lake import few_rows as module
+from crypto_pipeline.lake import tuning
 from crypto_pipeline.lake.few_rows import few_rows, of_batches, of_span
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.opening import look_again, one_look, open_delta
@@ -96,7 +98,7 @@ def test_an_empty_table_has_its_types_and_a_missing_one_is_sparks_to_refuse(lake
 @pytest.mark.spark
 @pytest.mark.integration
 def test_more_than_few_are_scanned(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FEW", 3)
+    monkeypatch.setattr(module, "FEW", 3 * len(CANDLES_1M.columns))
     put(lake, CANDLES, {CANDLES_1M: [gold_candle(AT + n * timedelta(minutes=1)) for n in range(5)]})
     path = lake.path(CANDLES_1M)
     assert few_rows(path, CANDLES_1M, where=of_batches(after=0, to=1)) is None
@@ -105,6 +107,10 @@ def test_more_than_few_are_scanned(lake: Lake, monkeypatch: pytest.MonkeyPatch) 
     assert found is not None
     assert found.num_rows == 2
     assert lake.read(CANDLES_1M).count() == 5
+    # Of one column more rows are few.
+    closes = few_rows(path, CANDLES_1M, where="true", columns=("close", "no such"))
+    assert closes is not None
+    assert (closes.num_rows, closes.column_names) == (5, ["close"])
 
 
 @pytest.mark.spark
@@ -118,6 +124,25 @@ def test_a_minutes_plans_are_set_apart_from_a_backlogs(lake: Lake) -> None:
     tune(lake.spark, rows=100_000)
     assert lake.spark.conf.get(name) == servers_own
     assert rows_of(frame(lake.spark, CANDLES_1M, [gold_candle()])).num_rows == 1
+
+
+@pytest.mark.spark
+@pytest.mark.integration
+def test_what_looks_at_many_rows_is_compiled_for_few_and_nothing_after_it(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def fetched(rows: DataFrame) -> pa.Table:
+        seen.append(lake.spark.conf.get("spark.sql.codegen.wholeStage"))
+        return rows_of(rows)
+
+    monkeypatch.setattr(tuning, "rows_of", fetched)
+    rows = frame(lake.spark, CANDLES_1M, [gold_candle()])
+    tune(lake.spark, rows=20)
+    for reach in (1, tuning.COMPILED_LOOKS, 1):
+        assert tuning.kept(rows, rows=20, reach=reach).count() == 1
+    assert seen == ["false", "true", "false"]
 
 
 @pytest.fixture
