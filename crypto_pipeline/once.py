@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table as Grid
 
-from crypto_pipeline.gold.publication import plain_text
+from crypto_pipeline.gold.publication import decimal_text
 from crypto_pipeline.pipeline import Pipeline, open_pipeline
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stage_run import StageRun
@@ -105,6 +105,6 @@ def price_grid(pipeline: Pipeline) -> Grid:
         grid.add_column(name, justify="left" if name in ("symbol", "model") else "right")
     for row in spark.sql(query).collect():
         forecast = "" if row["volatility"] is None else f"{row['volatility']:.1%}"
-        close = plain_text(f"{row['close']:f}") or ""
+        close = decimal_text(row["close"]) or ""
         grid.add_row(row["symbol"], close, f"{row['at']:%H:%M}", forecast, row["model"] or "none")
     return grid

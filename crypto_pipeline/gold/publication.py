@@ -116,16 +116,12 @@ def _gap(gap: Interval) -> dict[str, Any]:
 
 
 def decimal_text(number: Decimal | None) -> str | None:
-    """As text, never with an exponent, without the zeros that only its scale put there."""
-    return None if number is None else plain_text(f"{number:f}")
+    """A DECIMAL(38,18) as text without exponent and the zeros that only its scale put there.
 
-
-def plain_text(number: str | None) -> str | None:
-    """A DECIMAL(38,18) as text without the zeros that only its scale put there.
-
-    >>> plain_text("0.000012340000000000")
+    >>> decimal_text(Decimal("0.000012340000000000"))
     '0.00001234'
     """
-    if number is None or "." not in number:
-        return number
-    return number.rstrip("0").rstrip(".")
+    if number is None:
+        return None
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -31,7 +31,7 @@ def rows_told(
     if symbols is not None:
         names = ", ".join("'" + name.replace("'", "''") + "'" for name in sorted(symbols))
         where = f"{where} AND symbol IN ({names or 'NULL'})"
-    values = lake.few(table, where)
+    values = lake.few(table, where, {*columns, table.fact_column})
     if values is None:
         return list(_scanned(lake, table, columns, since, symbols).to_pylist())
     if since is not None:
@@ -43,7 +43,7 @@ def batches_told(
     lake: Lake, table: Table, columns: Sequence[str], *, after: int, to: int
 ) -> list[dict[str, Any]]:
     """Rows of the batches in (after, to]; times are aware, UTC."""
-    values = lake.few(table, of_batches(after=after, to=to))
+    values = lake.few(table, of_batches(after=after, to=to), columns)
     if values is None:
         values = rows_of(lake.increment(table, after=after, to=to).select(*columns))
     return list(values.select(list(columns)).to_pylist())

@@ -48,9 +48,9 @@ def opened(given: StageInput, *, ticks: DataFrame, arrived: DataFrame) -> DataFr
     since = start or (given.span or (given.now, given.now))[0]
     polls = given.new[bronze.POLLS.key] if start is None else given.known(bronze.POLLS, since=since)
     judged, next_asked = followed(polls)
-    had = given.known(
-        CANDLES, since=since - MINUTE, columns=("source", "symbol", "open_at")
-    ).select("source", "symbol", F.col("open_at").alias("minute_at"))
+    had = given.known(CANDLES, since=since - MINUTE, columns=OPENED).select(
+        "source", "symbol", F.col("open_at").alias("minute_at")
+    )
     seen = given.known(TICKS, since=since, columns=POLLED).select(*POLLED)
     received = had.unionByName(arrived).distinct()
     ticked = seen.unionByName(ticks.select("source", "symbol", "poll_at")).distinct()

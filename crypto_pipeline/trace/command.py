@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from rich.console import Console
 
-from crypto_pipeline.gold.publication import plain_text
+from crypto_pipeline.gold.publication import decimal_text
 from crypto_pipeline.pipeline import reading_lake
 from crypto_pipeline.predictions.schema import FORECASTS
 from crypto_pipeline.raw.schema import RECORDS
@@ -104,5 +104,5 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, Decimal):
-        return plain_text(f"{value:f}") or ""
+        return decimal_text(value) or ""
     return str(value)
