@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import socketserver
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from crypto_pipeline_tests.in_thread import serving
 
 
 @dataclass
@@ -35,7 +36,7 @@ def webhook() -> Iterator[Got]:
 
         def log_message(self, *_: object) -> None: ...
 
-    with _serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler), got):
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as got.port:
         yield got
 
 
@@ -65,18 +66,5 @@ def mail_server() -> Iterator[Got]:
         def say(self, words: str) -> None:
             self.wfile.write(f"{words}\r\n".encode())
 
-    with _serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler), got):
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as got.port:
         yield got
-
-
-@contextmanager
-def _serving(server: socketserver.TCPServer, got: Got) -> Iterator[None]:
-    got.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
+
+from crypto_pipeline_tests.in_thread import serving
 
 
 @dataclass
@@ -36,7 +37,7 @@ class KnownVulnerabilities:
 
 
 @contextmanager
-def serving(known: KnownVulnerabilities) -> Iterator[str]:
+def knowing(known: KnownVulnerabilities) -> Iterator[str]:
     """The address of a server that knows so much."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -58,12 +59,5 @@ def serving(known: KnownVulnerabilities) -> Iterator[str]:
         def log_message(self, format: str, *values: object) -> None:
             """Nothing: the tests look at what was asked."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        yield f"http://127.0.0.1:{port}"

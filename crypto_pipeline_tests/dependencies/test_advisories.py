@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from crypto_pipeline_tests.dependencies import __main__ as command
 from crypto_pipeline_tests.dependencies import advisories as module
 from crypto_pipeline_tests.dependencies.advisories import Advisory, Database
 from crypto_pipeline_tests.dependencies.locked import locked
-from crypto_pipeline_tests.dependencies.osv_server import KnownVulnerabilities, serving
+from crypto_pipeline_tests.dependencies.osv_server import KnownVulnerabilities, knowing
 from crypto_pipeline_tests.dependencies.waivers import LONGEST, Waiver, judged, read_waivers
 
 TODAY = date(2026, 11, 27)
@@ -26,7 +27,7 @@ def known() -> KnownVulnerabilities:
 
 @pytest.fixture
 def url(known: KnownVulnerabilities) -> Iterator[str]:
-    with serving(known) as address:
+    with knowing(known) as address:
         yield address
 
 
@@ -125,6 +126,16 @@ def test_a_waiver_has_a_reason_an_end_and_something_to_waive(
     lines = judged([FOUND], [waiver(), waiver(**changes)], today=TODAY)
     assert len(lines) == 1
     assert said in lines[0]
+
+
+def test_a_waiver_is_read_with_its_date_and_nothing_beside(tmp_path: Path) -> None:
+    text = '[[waiver]]\nadvisory = "CVE-1"\npackage = "pkg:pypi/lib"\nuntil = 2026-11-27\n'
+    file = tmp_path / "waivers.toml"
+    file.write_text(text + 'reason = "not called"\n')
+    assert read_waivers(file) == [waiver()]
+    file.write_text(text)
+    with pytest.raises(TypeError, match="reason"):
+        read_waivers(file)
 
 
 def test_our_own_waivers_have_a_reason_and_an_end() -> None:

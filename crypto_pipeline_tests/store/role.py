@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from crypto_pipeline_tests.in_thread import serving
 
 TOKEN = "token-of-the-pod"
 KEY = "ASIAROLEKEY"
@@ -43,20 +44,13 @@ def role(folder: Path) -> Iterator[tuple[dict[str, str], Counter[str]]]:
         def log_message(self, *_: object) -> None:
             """Nothing: the test's own output is enough."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
     token = folder / "pod-token"
     token.write_text(TOKEN)
-    try:
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
         yield (
             {
-                "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.server_port}/role",
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{port}/role",
                 "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),
             },
             asked,
         )
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

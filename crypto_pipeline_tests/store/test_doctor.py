@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ from crypto_pipeline.doctor import store as subject
 from crypto_pipeline.doctor.finding import Finding
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.conftest import free_port
+from crypto_pipeline_tests.in_thread import serving
 from crypto_pipeline_tests.store.authority import Authority
 from crypto_pipeline_tests.store.policy import Grant
 from crypto_pipeline_tests.store.proxy import Proxy
@@ -104,15 +104,8 @@ def saying(code: str, status: int) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Nothing: the test's own output is enough."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize(
