@@ -9,11 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-import dagster as dg
-
 from crypto_pipeline.keeping_settings import DAGSTER_DAYS
 from crypto_pipeline_tests.builders import MINUTE
-from crypto_pipeline_tests.resources.minutes import Minutes, start
+from crypto_pipeline_tests.resources.minutes import Minutes, opened, start
 
 # A minute's runs take half a megabyte: a day and an hour of them is 0.8 GB.
 KEPT = DAGSTER_DAYS * 1_440 + 60
@@ -22,7 +20,7 @@ KEPT = DAGSTER_DAYS * 1_440 + 60
 def lay_dagster(home: Path, *, minutes: int, now: datetime) -> Minutes:
     """Fill an empty DAGSTER_HOME with the runs of the last minutes that pruning would have left."""
     home.mkdir(parents=True, exist_ok=True)
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
+    with opened(home) as instance:
         made = start(home, instance)
     kept = min(minutes, KEPT)
     made.add(now - kept * MINUTE, kept)

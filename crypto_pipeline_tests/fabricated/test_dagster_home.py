@@ -5,17 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import dagster as dg
-
 from crypto_pipeline.keeping_settings import DAGSTER_DAYS
 from crypto_pipeline.resources.dagster_history import History
 from crypto_pipeline_tests.fabricated import dagster_home
+from crypto_pipeline_tests.resources.minutes import opened
 
 
 def test_a_history_is_as_long_as_what_is_kept(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     made = dagster_home.lay_dagster(tmp_path, minutes=5, now=now)
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+    with opened(tmp_path) as instance:
         # Two jobs a minute, and the two that were run for real.
         assert instance.get_runs_count() == made.run_files() == 2 * 5 + 2
         assert History(instance).prune(before=now - timedelta(days=DAGSTER_DAYS)).runs == 0

@@ -134,6 +134,16 @@ def copy_rows(
         )
 
 
+def opened(home: Path) -> dg.DagsterInstance:
+    """The history in a folder, kept as `up` keeps it."""
+    storage = {
+        "module": "crypto_pipeline.resources.event_log",
+        "class": "History",
+        "config": {"base_dir": str(home)},
+    }
+    return dg.DagsterInstance.local_temp(str(home), overrides={"storage": {"custom": storage}})
+
+
 def start(home: Path, instance: dg.DagsterInstance) -> Minutes:
     """Run a minute's two jobs for real, into the instance."""
     ids = []

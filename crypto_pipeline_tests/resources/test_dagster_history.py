@@ -21,7 +21,7 @@ from crypto_pipeline.resources.dagster_history import History
 from crypto_pipeline_tests import proof
 from crypto_pipeline_tests.conftest import ROOT
 from crypto_pipeline_tests.maintenance.month import BOUND_BYTES_A_MINUTE
-from crypto_pipeline_tests.resources.minutes import Minutes, start
+from crypto_pipeline_tests.resources.minutes import Minutes, opened, start
 
 DAY = timedelta(days=1)
 KEPT_DAYS = 1
@@ -33,7 +33,7 @@ BOUND_BYTES = 1_000_000_000
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Minutes:
     """A minute's two jobs, run for real."""
     home = tmp_path_factory.mktemp("dagster")
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
+    with opened(home) as instance:
         return start(home, instance)
 
 
@@ -47,7 +47,7 @@ def minutes(ran: Minutes, tmp_path: Path) -> Minutes:
 
 @pytest.fixture
 def instance(minutes: Minutes) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(minutes.home)) as made:
+    with opened(minutes.home) as made:
         yield made
 
 
@@ -149,6 +149,12 @@ def test_ticks_go_by_themselves_after_two_weeks_at_most(tmp_path: Path) -> None:
             assert {status: 0 < n <= 14 for status, n in days.items()} == dict.fromkeys(
                 TickStatus, True
             ), kind
+
+
+def test_a_minute_takes_no_more_than_the_arithmetic_of_a_month_says(minutes: Minutes) -> None:
+    before, count = minutes.bytes(), 40
+    minutes.add(datetime.now(UTC), count)
+    assert (minutes.bytes() - before) / count < BOUND_BYTES_A_MINUTE
 
 
 @pytest.mark.prove

@@ -1,8 +1,10 @@
-"""Dagster's history as `up` keeps it: Dagster's own files, its statements compiled once."""
+"""Dagster's history as `up` keeps it: Dagster's own files, compiled once and kept open."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -53,27 +55,51 @@ def test_what_one_has_written_the_other_reads(home: Path) -> None:
     assert min(len(events) for events in told.values()) > 5
 
 
-def test_a_run_and_the_index_have_an_engine_each_however_many_the_events(
+def test_each_file_has_one_engine_however_many_the_events(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
     make = event_log.create_engine
 
     def counted(url: str, **options: object) -> object:
-        made.append(url)
+        made.append(Path(url).stem)
         return make(url, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(event_log, "create_engine", counted)
-    assert dg.materialize([one], instance=instance).success
-    assert len(made) == len(set(made)) == 2
+    run_id = dg.materialize([one], instance=instance).run_id
+    assert sorted(made) == sorted([run_id, "index", "runs"])
+
+
+def test_files_stay_open_between_events_and_are_closed_at_the_end(home: Path) -> None:
+    history = home / "history"
+    with dg.DagsterInstance.from_config(str(home)) as made:
+        dg.materialize([one], instance=made)
+        open_logs = {path.name for path in history.rglob("*-wal")}
+        assert {"index.db-wal", "runs.db-wal"} < open_logs
+    assert not list(home.rglob("*-wal"))
+
+
+def test_a_fork_opens_files_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    engines = event_log.Engines()
+    parents = engines.of("sqlite:////tmp/never-opened.db")
+    assert engines.of("sqlite:////tmp/never-opened.db") is parents
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    assert engines.of("sqlite:////tmp/never-opened.db") is not parents
+
+
+def test_the_many_empty_tables_of_a_run_take_small_pages(instance: dg.DagsterInstance) -> None:
+    done = dg.materialize([one], instance=instance)
+    file = Path(instance.root_directory, "history", "runs", f"{done.run_id}.db")
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA page_size").fetchone() == (event_log.PAGE_BYTES,)
 
 
 def test_engines_of_old_runs_are_let_go(instance: dg.DagsterInstance) -> None:
     storage = instance.event_log_storage
-    assert isinstance(storage, event_log.KeptEngines)
+    assert isinstance(storage, event_log.KeptEvents)
     for number in range(event_log.ENGINES + 2):
         assert storage.get_logs_for_run(f"run-{number}") == []
-    assert storage._engine.cache_info().currsize == event_log.ENGINES
+    assert len(storage.engines._kept) == event_log.ENGINES
 
 
 def test_the_queue_is_looked_at_after_each_sleep_of_the_daemon(
