@@ -50,7 +50,7 @@ def run_chunk(tally: Tally, indexes: Sequence[int], *, is_hostile: bool) -> bool
                 break
         verdict = check(campaign.stack, campaign.recorder, campaign.beat)
         verdict.shown = close(campaign)
-        tally.add(indexes[0], told(campaign), verdict)
+        tally.add(indexes[0], told(campaign), verdict, code=code_version())
     print(f"      books after {len(indexes)}: {verdict}", flush=True)  # noqa: T201
     return verdict.holds and all(one.is_in_time for one in campaign.healed)
 
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
     board = "hostile" if given.hostile else "scoreboard"
     file = file_of(board)
     seed = next(one for one in (given.seed, last_seed(file), fresh_seed()) if one is not None)
-    tally = Tally.open(seed, code_version(), file)
+    tally = Tally.open(seed, file)
     print(f"seed {seed}, {len(tally.done())} of {given.faults} faults done", flush=True)  # noqa: T201
     until = time.monotonic() + given.minutes * 60
     holds = True

@@ -26,7 +26,7 @@ def board(tally: Tally, *, of: int, name: str = NAME) -> dict[str, Any]:
     verdicts = [chunk["verdict"] for chunk in chunks]
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "code": tally.code,
+        "codes": _sum({chunk["code"]: len(chunk["healed"])} for chunk in chunks),
         "machine": machine(),
         "seed": tally.seed,
         "command": " ".join(["python -m crypto_pipeline_tests.chaos", *options]),
@@ -105,7 +105,8 @@ def page(found: dict[str, Any]) -> str:
     lines = [
         "# Scoreboard",
         "",
-        f"Seed {found['seed']}, code {found['code']}, {found['date']}, {found['machine']}.",
+        f"Seed {found['seed']}, {found['date']}, {found['machine']}.",
+        f"Faults by version of the code: {_listed(found['codes'])}.",
         "Written by the command, which any part of it reproduces:",
         "",
         "```sh",

@@ -15,23 +15,25 @@ FOLDER = ROOT / "docs" / "reliability"
 
 @dataclass
 class Tally:
-    """Chunks by the index of their first fault; one that did not end is done again."""
+    """Chunks by the index of their first fault; one that did not end is done again.
+
+    Each keeps the version of the code it harmed: the whole takes longer than code stays the same.
+    """
 
     seed: int
-    code: str
     chunks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, seed: int, code: str, file: Path) -> Tally:
-        """What was done with this seed on this code; on another it would say nothing."""
+    def open(cls, seed: int, file: Path) -> Tally:
+        """What was done with this seed."""
         if file.exists():
             content = json.loads(file.read_text())
-            if (content["seed"], content["code"]) == (seed, code):
+            if content["seed"] == seed:
                 return cls(**content)
-        return cls(seed=seed, code=code)
+        return cls(seed=seed)
 
-    def add(self, begin: int, campaign: dict[str, Any], verdict: Verdict) -> None:
-        self.chunks[str(begin)] = {**campaign, "verdict": asdict(verdict)}
+    def add(self, begin: int, campaign: dict[str, Any], verdict: Verdict, *, code: str) -> None:
+        self.chunks[str(begin)] = {"code": code, **campaign, "verdict": asdict(verdict)}
 
     def save(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)

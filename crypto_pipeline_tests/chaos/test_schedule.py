@@ -52,7 +52,7 @@ def test_kinds_are_of_every_class_and_have_a_bound() -> None:
 
 @pytest.fixture
 def tally() -> Tally:
-    found = Tally(seed=SEED, code="c0de")
+    found = Tally(seed=SEED)
     healed = {
         "index": 0, "names": ["kill broker"], "held_seconds": 0.1, "recovery_seconds": 21.5,
         "bound": 240.0, "has_recovered": True, "ended": 0, "why": "",
@@ -62,7 +62,9 @@ def tally() -> Tally:
         "seconds": 120, "healed": [healed, late], "longest_stale": 30.0, "memory_slope": 5,
         "memory_mebibytes": 3_000, "disk_slope": 7, "disk": "tmpfs", "python": "3.11",
     }  # fmt: skip
-    found.add(0, told, Verdict(lost={"raw": 1}, doubled={"raw": 0}, audit="a difference"))
+    found.add(
+        0, told, Verdict(lost={"raw": 1}, doubled={"raw": 0}, audit="a difference"), code="c0de"
+    )
     return found
 
 
@@ -70,15 +72,15 @@ def test_a_second_sitting_knows_what_the_first_did(tally: Tally, tmp_path: Path)
     file = tmp_path / "tally.json"
     tally.save(file)
     assert last_seed(file) == SEED
-    assert Tally.open(SEED, "c0de", file).done() == {0, 1}
-    assert Tally.open(SEED, "other", file).done() == set()
-    assert Tally.open(SEED + 1, "c0de", file).done() == set()
+    assert Tally.open(SEED, file).done() == {0, 1}
+    assert Tally.open(SEED + 1, file).done() == set()
 
 
 def test_the_scoreboard_says_what_did_not_hold(tally: Tally) -> None:
     found = board(tally, of=FULL)
     assert found["lost"] == {"raw": 1}
     assert [one["index"] for one in found["not_in_time"]] == [1]
+    assert found["codes"] == {"c0de": 2}
     assert (found["faults"], found["pairs"], found["audits_clean"]) == (2, 1, 0)
     text = page(found)
     assert "| **lost** | **1** (raw 1) |" in text
