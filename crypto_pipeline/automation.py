@@ -28,6 +28,11 @@ HISTORY_JOB = "history_upkeep"
 REPAIR_PAUSE = timedelta(minutes=5)
 # A little less than the five seconds after which Dagster asks a sensor again.
 HOLD_SECONDS = 4.5
+# Seconds of a minute: its cycle is over by then, and a bite of upkeep is before the next poll. One
+# that goes on when a poll comes has the pool, and the cycle waits until it ends.
+QUIET_SECONDS = range(20, 40)
+QUIET_INTERVAL_SECONDS = 15
+NOT_QUIET = "Only looked at between two polls."
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -100,6 +105,11 @@ def is_running(instance: dg.DagsterInstance, job: str) -> bool:
     )
 
 
+def is_quiet(now: datetime | None = None) -> bool:
+    """Whether this part of the minute belongs to what can wait."""
+    return (now or datetime.now(UTC)).second in QUIET_SECONDS
+
+
 @dg.schedule(
     job=ingestion,
     cron_schedule="* * * * *",
@@ -155,12 +165,14 @@ def completed_polls(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.S
 
 @dg.sensor(
     job=gap_repair,
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=QUIET_INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     name="open_gaps",
 )
 def open_gaps(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Repair one day at a time, the oldest first; the ledger says when a minute is due again."""
+    if not is_quiet():
+        return dg.SkipReason(NOT_QUIET)
     if is_running(context.instance, REPAIR_JOB):
         return dg.SkipReason("The repair before is still going.")
     try:
@@ -179,12 +191,14 @@ def open_gaps(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipRea
 
 @dg.sensor(
     job=lake_upkeep,
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=QUIET_INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     name="upkeep_due",
 )
 def upkeep_due(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """A bite when a log says that something is due; what one bite leaves, the next takes."""
+    if not is_quiet():
+        return dg.SkipReason(NOT_QUIET)
     if is_running(context.instance, UPKEEP_JOB):
         return dg.SkipReason("The bite before is still going.")
     works = works_due(settings_module.load())
@@ -197,12 +211,14 @@ WATCHED_JOBS = (INGESTION_JOB, CYCLE_JOB, REPAIR_JOB, UPKEEP_JOB, HISTORY_JOB)
 
 
 @dg.sensor(
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=QUIET_INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     name="alerts",
 )
 def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Tell who is to be told of failed runs, stale tables, books and gaps; once each."""
+    if not is_quiet():
+        return dg.SkipReason(NOT_QUIET)
     settings = settings_module.load()
     if not settings.alerting.is_on:
         return dg.SkipReason("Nobody is to be told: set ALERT_WEBHOOK_URL or ALERT_EMAIL_TO.")

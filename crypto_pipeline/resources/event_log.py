@@ -27,8 +27,9 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-# One for the index and one for each run that is going or looked at; a process sees thousands.
-ENGINES = 16
+# The index and the runs that are going. A file that a process keeps open has a log of up to a
+# megabyte beside it, and a daemon sees thousands of runs.
+ENGINES = 4
 # A run's file has 25 tables and indexes, most of them empty, and each takes a page. With SQLite's
 # own 4,096 the two files of a minute take 585 KB, with these 378.
 PAGE_BYTES = 1_024

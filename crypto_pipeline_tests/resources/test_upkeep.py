@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from crypto_pipeline import automation
 from crypto_pipeline.definitions import defs
 from crypto_pipeline.gold.schema import MARKET_SUMMARY
+from crypto_pipeline.maintenance.bite import BITE_SECONDS
 from crypto_pipeline.maintenance.lake_upkeep import Counted
 from crypto_pipeline.maintenance.work import Kind
 from crypto_pipeline.resources import upkeep
@@ -120,6 +122,34 @@ def test_history_is_pruned_by_its_job(instance: dg.DagsterInstance, lake_root: P
     assert event.materialization.metadata["finished"].value is True
 
 
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The part of the minute that belongs to what can wait."""
+    monkeypatch.setattr(automation, "is_quiet", lambda: True)
+
+
+@pytest.mark.parametrize("sensor", ["upkeep_due", "open_gaps", "alerts"])
+def test_what_can_wait_does_not_look_while_a_poll_and_its_cycle_go_on(
+    sensor: str, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automation, "is_quiet", lambda: False)
+    skipped = getattr(automation, sensor)(dg.build_sensor_context(instance=instance))
+    assert isinstance(skipped, dg.SkipReason)
+    assert "between two polls" in str(skipped)
+
+
+def test_each_minute_has_a_quiet_part_that_no_sensor_misses_and_a_bite_ends_before_the_poll() -> (
+    None
+):
+    seconds = [
+        n for n in range(60) if automation.is_quiet(datetime(2026, 1, 1, 0, 0, n, tzinfo=UTC))
+    ]
+    # The daemon asks in steps of five seconds.
+    assert len(seconds) >= automation.QUIET_INTERVAL_SECONDS + 5
+    assert seconds[-1] + BITE_SECONDS <= 60
+
+
+@pytest.mark.usefixtures("quiet")
 def test_the_sensor_asks_for_a_bite_when_a_log_says_so(
     instance: dg.DagsterInstance, lake_root: Path
 ) -> None:
@@ -133,6 +163,7 @@ def test_the_sensor_asks_for_a_bite_when_a_log_says_so(
     assert asked.tags == {"due": "1", "first": "compact"}
 
 
+@pytest.mark.usefixtures("quiet")
 def test_a_failed_run_is_told_once_and_its_end_once(
     instance: dg.DagsterInstance, lake_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
