@@ -158,6 +158,7 @@ def test_a_minute_takes_no_more_than_the_arithmetic_of_a_month_says(minutes: Min
 
 
 @pytest.mark.prove
+@pytest.mark.timeout(7_200)
 def test_a_month_of_minutes_keeps_the_database_under_its_bound(
     minutes: Minutes, instance: dg.DagsterInstance
 ) -> None:
