@@ -10,6 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.run_coordinator import QueuedRunCoordinator
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 
 from crypto_pipeline.embedded import dagster_home
@@ -56,7 +58,7 @@ def test_what_one_has_written_the_other_reads(home: Path) -> None:
 
 
 def test_each_file_has_one_engine_however_many_the_events(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
     make = event_log.create_engine
@@ -66,8 +68,23 @@ def test_each_file_has_one_engine_however_many_the_events(
         return make(url, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(event_log, "create_engine", counted)
-    run_id = dg.materialize([one], instance=instance).run_id
-    assert sorted(made) == sorted([run_id, "index", "runs"])
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        run_id = dg.materialize([one], instance=instance).run_id
+    assert sorted(made) == sorted([run_id, "index", "runs", "schedules"])
+
+
+def test_an_instance_opens_each_file_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    for module in (sqlite_run_storage, sqlite_schedule_storage):
+        make = module.create_engine
+
+        def counted(url: str, make: Callable[..., object] = make, **options: object) -> object:
+            opened.append(Path(url).stem)
+            return make(url, **options)
+
+        monkeypatch.setattr(module, "create_engine", counted)
+    with dg.DagsterInstance.from_config(str(home)):
+        assert sorted(opened) == ["runs", "schedules"]
 
 
 def test_files_stay_open_between_events_and_are_closed_at_the_end(home: Path) -> None:
@@ -76,7 +93,8 @@ def test_files_stay_open_between_events_and_are_closed_at_the_end(home: Path) ->
         dg.materialize([one], instance=made)
         open_logs = {path.name for path in history.rglob("*-wal")}
         assert {"index.db-wal", "runs.db-wal"} < open_logs
-    assert not list(home.rglob("*-wal"))
+    # Dagster never disposes of its ticks: theirs is closed with the process.
+    assert not list(history.rglob("*-wal"))
 
 
 def test_a_fork_opens_files_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
