@@ -29,8 +29,8 @@ from crypto_pipeline.stream.ranges import TopicEnds, read_ends
 from crypto_pipeline.stream.topics import open_ready_producer
 from crypto_pipeline_tests.benchmarks.figure import Figure, Loop, fixed_loop, keep
 from crypto_pipeline_tests.end_to_end.minutes import minute
-from crypto_pipeline_tests.end_to_end.test_backlog import pid_of_spark, watched
 from crypto_pipeline_tests.maintenance.day import Day, a_day
+from crypto_pipeline_tests.spark_memory import pid_of_spark, watched
 from crypto_pipeline_tests.topics import NAMES, outgoing
 
 SYMBOLS = 3_600

@@ -18,7 +18,7 @@ from crypto_pipeline_tests.benchmarks import engine_polars, engine_spark
 from crypto_pipeline_tests.benchmarks.engine_tables import Task, differences
 from crypto_pipeline_tests.benchmarks.place import place
 from crypto_pipeline_tests.benchmarks.polars_process import PolarsProcess, polars_process
-from crypto_pipeline_tests.end_to_end.test_backlog import pid_of_spark, watched
+from crypto_pipeline_tests.spark_memory import pid_of_spark, watched
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

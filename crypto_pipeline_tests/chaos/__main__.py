@@ -14,12 +14,10 @@ Every chunk's result is kept, so a sitting may be cut at any time; docs/reliabil
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from types import FrameType
 
 from crypto_pipeline_tests.chaos import crowded, scoreboard
 from crypto_pipeline_tests.chaos.campaign import close, open_campaign, told
@@ -27,6 +25,7 @@ from crypto_pipeline_tests.chaos.checker import check
 from crypto_pipeline_tests.chaos.kinds import KINDS
 from crypto_pipeline_tests.chaos.schedule import faults_at
 from crypto_pipeline_tests.chaos.tally import Tally, file_of, last_seed
+from crypto_pipeline_tests.cut_short import end_in_order
 from crypto_pipeline_tests.proof import code_version, fresh_seed
 
 FAULTS = 500
@@ -55,12 +54,6 @@ def run_chunk(tally: Tally, indexes: Sequence[int], *, is_hostile: bool) -> bool
     return verdict.holds and all(one.is_in_time for one in campaign.healed)
 
 
-def cut_short(number: int, frame: FrameType | None) -> None:
-    """What was started is still stopped, and the disk unmounted; nothing interrupts that."""
-    signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int)
@@ -70,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--chunk", type=int, default=CHUNK)
     parser.add_argument("--hostile", action="store_true")
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, cut_short)
+    end_in_order()
     board = "hostile" if given.hostile else "scoreboard"
     file = file_of(board)
     seed = next(one for one in (given.seed, last_seed(file), fresh_seed()) if one is not None)

@@ -22,6 +22,7 @@ from crypto_pipeline_tests.crash.killed_stack import KilledStack
 from crypto_pipeline_tests.crash.own_stack import a_stack
 from crypto_pipeline_tests.crash.seams import Kill, at_random, every_seam
 from crypto_pipeline_tests.crash.tally import Tally, left
+from crypto_pipeline_tests.cut_short import end_in_order
 
 # Kills between two balances: each of them lets the audit compute all values anew.
 CHUNK = 15
@@ -79,6 +80,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--bucket", action="store_true")
     parser.add_argument("--sitting", type=float, default=24 * 60)
     given = parser.parse_args(arguments)
+    end_in_order()
     claim = proof.begin(NAMES[given.bucket], reduced=given.random, full=given.random)
     tally = Tally.open(claim.tally, claim)
     kills = [*every_seam(), *at_random(given.random, random.Random(tally.seed))]

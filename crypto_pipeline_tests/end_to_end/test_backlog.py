@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 from deltalake import DeltaTable
@@ -23,6 +19,7 @@ from crypto_pipeline.stream.topics import open_ready_producer
 from crypto_pipeline.topic_range import WHOLE_BITE, Bite
 from crypto_pipeline_tests import proof
 from crypto_pipeline_tests.end_to_end.minutes import minute
+from crypto_pipeline_tests.spark_memory import LIMIT_MEBIBYTES, pid_of_spark, watched
 from crypto_pipeline_tests.topics import NAMES, clipped, outgoing
 
 pytestmark = [
@@ -32,8 +29,6 @@ pytestmark = [
     pytest.mark.timeout(7_200),
 ]
 
-# Heap and metaspace of the laptop's server are bounded by its launch; the rest is buffers.
-MEMORY_LIMIT_MB = 3_400
 PARTITIONS = 8
 
 
@@ -65,48 +60,6 @@ def publish(settings: Settings, size: Size) -> tuple[int, set[str]]:
             sent += len(facts)
             ids |= {fact.id for fact in facts if not isinstance(fact, PollRecord)}
     return sent, ids
-
-
-@dataclass
-class Memory:
-    """Resident megabytes of the Spark server, sampled while it works."""
-
-    pid: int
-    samples: list[float] = field(default_factory=list)
-
-    def sample(self) -> None:
-        words = Path(f"/proc/{self.pid}/status").read_text().split()
-        self.samples.append(int(words[words.index("VmRSS:") + 1]) / 1024)
-
-
-@contextmanager
-def watched(pid: int) -> Iterator[Memory]:
-    memory, is_over = Memory(pid), threading.Event()
-
-    def watch() -> None:
-        while not is_over.wait(0.5):
-            memory.sample()
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield memory
-    finally:
-        is_over.set()
-        thread.join()
-        memory.sample()
-
-
-def pid_of_spark(settings: Settings) -> int:
-    mark = f"-Dspark.connect.grpc.binding.port={settings.spark_port}".encode()
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = file.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if mark in words:
-            return int(file.parent.name)
-    raise AssertionError("the Spark server is not among the processes")
 
 
 def test_a_days_backlog_and_a_whole_venues_hour_are_drained_in_bounded_bites(
@@ -149,9 +102,9 @@ def test_a_days_backlog_and_a_whole_venues_hour_are_drained_in_bounded_bites(
     ]
     assert len(found) == len(ids)
     assert set(found) == ids
-    assert max(memory.samples) < MEMORY_LIMIT_MB
+    assert max(memory.samples) < LIMIT_MEBIBYTES
     claim.record(
         records=sent,
         bites_rows_seconds=figures,
-        resident_mb={"first": round(memory.samples[0]), "peak": round(max(memory.samples))},
+        resident_mebibytes={"first": round(memory.samples[0]), "peak": round(max(memory.samples))},
     )

@@ -5,8 +5,9 @@
 
 Each minute is one run of every stage, and maintenance runs each half hour of the lake's own time.
 So that a day fits into a sitting the stages after silver take a minute while raw, bronze and
-silver take the next, each half from a session of its own. At the end whole cycles are measured
-against a fresh lake that takes the same minutes, in turn.
+silver take the next, each half from a session of its own. After each the Spark server's memory is
+looked at. At the end whole cycles are measured against a fresh lake that takes the same minutes,
+in turn.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ from crypto_pipeline_tests import proof
 from crypto_pipeline_tests.builders import AT, MINUTE
 from crypto_pipeline_tests.conftest import free_port
 from crypto_pipeline_tests.crash.feed import Feed
+from crypto_pipeline_tests.cut_short import end_in_order
 from crypto_pipeline_tests.maintenance.tables import age
+from crypto_pipeline_tests.spark_memory import Memory, pid_of_spark
 from crypto_pipeline_tests.topics import NAMES, clipped
 
 UPKEEP_EVERY = 30
@@ -63,6 +66,7 @@ class Day:
     pipeline: Pipeline
     later: StageRunner
     feed: Feed
+    memory: Memory
     most: dict[str, int]
 
     def minute(self) -> float:
@@ -74,6 +78,7 @@ class Day:
             run_all(self.pipeline.runner, STAGES[:LATER])
             rest.result()
         seconds = time.perf_counter() - begun
+        self.memory.sample()
         if self.feed.minutes % UPKEEP_EVERY == 0:
             self.upkeep()
         return seconds
@@ -86,6 +91,28 @@ class Day:
             found.take(kind)
         for name, value in worst(found.count()).items():
             self.most[name] = max(value, self.most.get(name, 0))
+        most_file(self.settings.state_dir).write_text(json.dumps(self.most))
+
+
+def most_file(folder: Path) -> Path:
+    """What one sitting found and the next has to know."""
+    return folder / "most.json"
+
+
+def growth(samples: Sequence[float]) -> dict[str, int | float]:
+    """Of the Spark server that this sitting started: mebibytes, and more of them a cycle."""
+    settled = samples[len(samples) // 3 :]
+    if len(settled) < 2:
+        return {"cycles": len(samples)}
+    return {
+        "cycles": len(samples),
+        "first": round(samples[0]),
+        "peak": round(max(samples)),
+        "last": round(samples[-1]),
+        "slope_of_the_last_two_thirds": round(
+            statistics.linear_regression(range(len(settled)), settled).slope, 3
+        ),
+    }
 
 
 def keeping(day: Day, now: datetime) -> Upkeep:
@@ -155,9 +182,16 @@ def a_day(folder: Path) -> Iterator[Day]:
     with services(settings, ["broker", "spark"]):
         ensure(settings)
         polls = read_ends(settings, [POLLS.name]).topics[POLLS.name].partitions
-        feed = Feed(settings, minutes=sum(span.end for span in polls.values()))
+        kept = most_file(folder)
         with open_pipeline(settings) as pipeline, beside(pipeline.runner, settings) as later:
-            yield Day(settings=settings, pipeline=pipeline, later=later, feed=feed, most={})
+            yield Day(
+                settings=settings,
+                pipeline=pipeline,
+                later=later,
+                feed=Feed(settings, minutes=sum(span.end for span in polls.values())),
+                memory=Memory(pid_of_spark(settings)),
+                most=json.loads(kept.read_text()) if kept.exists() else {},
+            )
 
 
 @contextmanager
@@ -194,6 +228,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--minutes", type=int, default=1_440)
     parser.add_argument("--sitting", type=float, default=24 * 60)
     given = parser.parse_args(arguments)
+    end_in_order()
     claim = proof.begin("day-of-minutes", reduced=given.minutes, full=given.minutes)
     until = time.monotonic() + given.sitting * 60
     with a_day(claim.state) as day:
@@ -203,6 +238,7 @@ def main(arguments: Sequence[str]) -> int:
             "minutes": day.feed.minutes,
             "left": max(0, given.minutes - day.feed.minutes),
             "after_upkeep": day.most,
+            "spark_mebibytes": growth(day.memory.samples),
             "against_fresh": against_fresh(day),
         }
     claim.keep(figures)

@@ -9,7 +9,14 @@ import pytest
 
 from crypto_pipeline.maintenance.work import CURRENT_FILES, PAST_FILES
 from crypto_pipeline_tests import proof
-from crypto_pipeline_tests.maintenance.day import a_day, against_fresh, cleaned_log, live
+from crypto_pipeline_tests.maintenance.day import (
+    a_day,
+    against_fresh,
+    cleaned_log,
+    growth,
+    live,
+)
+from crypto_pipeline_tests.spark_memory import LIMIT_MEBIBYTES
 
 pytestmark = [
     pytest.mark.spark,
@@ -29,6 +36,7 @@ def test_a_day_of_minutes_later_a_cycle_costs_what_it_did(tmp_path: Path) -> Non
     with a_day(claim.state) as day:
         live(day, minutes=claim.count, until=time.monotonic() + 14_000)
         day.upkeep()
+        memory = growth(day.memory.samples)
         assert day.feed.minutes >= claim.count
         fresh = against_fresh(day)
         cleaned = cleaned_log(day, cycles=CHECKPOINT_EVERY)
@@ -36,4 +44,11 @@ def test_a_day_of_minutes_later_a_cycle_costs_what_it_did(tmp_path: Path) -> Non
     assert day.most["files_of_now"] <= CURRENT_FILES
     assert fresh["ratio"] <= COST
     assert cleaned["after"] < cleaned["before"] / 4
-    claim.record(minutes=day.feed.minutes, after_upkeep=day.most, against_fresh=fresh, log=cleaned)
+    assert memory["peak"] < LIMIT_MEBIBYTES
+    claim.record(
+        minutes=day.feed.minutes,
+        after_upkeep=day.most,
+        against_fresh=fresh,
+        log=cleaned,
+        spark_mebibytes=memory,
+    )
