@@ -51,7 +51,7 @@ def kill_all(
     until: float,
     keep: Callable[[], None] = lambda: None,
 ) -> None:
-    """Chunk by chunk, balance after each, until all are done or the sitting is over.
+    """Chunk by chunk, balance and compaction after each, until all are done or the sitting is over.
 
     After each chunk what was done is saved and kept, so that a sitting may be cut at any time.
     """
@@ -72,6 +72,7 @@ def kill_all(
             f"{len(tally.kills)} kills, lost {found.lost}, doubled {found.doubled}", flush=True
         )
         assert found.holds, found
+        stack.tidy()
 
 
 def main(arguments: Sequence[str]) -> int:

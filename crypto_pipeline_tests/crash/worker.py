@@ -25,6 +25,7 @@ from crypto_pipeline.audit.command import difference_grid
 from crypto_pipeline.audit.run import audit
 from crypto_pipeline.lake.commit import Write, commit
 from crypto_pipeline.lake.log import CommitRecord
+from crypto_pipeline.maintenance.lake_upkeep import open_upkeep
 from crypto_pipeline.pipeline import open_pipeline, reading_lake
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import STAGES
@@ -59,8 +60,7 @@ def run(order: dict[str, Any]) -> None:
     try:
         if "table" in order:
             cut_at(order)
-        act = look if order.get("audit") else cycle
-        code = act(settings_module.load())
+        code = ACTS[order.get("act", "cycle")](settings_module.load())
     except BaseException:  # noqa: BLE001 - the parent only sees the exit code
         traceback.print_exc()
     sys.stderr.flush()
@@ -83,6 +83,17 @@ def look(settings: Settings) -> int:
     if not found.is_clean:
         Console(stderr=True, width=200).print(difference_grid(found))
     return 0 if found.is_clean else 2
+
+
+def tidy(settings: Settings) -> int:
+    """Compact what is due, as upkeep does between two minutes."""
+    pipeline = open_pipeline(settings)
+    open_upkeep(settings, pipeline.lake, is_wanted=lambda: False).take("compact")
+    pipeline.close()
+    return 0
+
+
+ACTS = {"cycle": cycle, "audit": look, "tidy": tidy}
 
 
 def cut_at(order: dict[str, Any]) -> None:
