@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 import tempfile
 import time
@@ -201,10 +202,7 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     """Least squares, per hour."""
     if len(points) < 3:
         return 0.0
-    mean_x = sum(x for x, _ in points) / len(points)
-    mean_y = sum(y for _, y in points) / len(points)
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    return 3600 * sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+    return 3600 * statistics.linear_regression(*zip(*points, strict=True)).slope
 
 
 def told(campaign: Campaign) -> dict[str, Any]:

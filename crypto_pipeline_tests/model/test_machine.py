@@ -45,8 +45,6 @@ OF_NAME = dict(zip(STAGES, (RAW, BRONZE, SILVER, CANDLES), strict=True))
 SYMBOLS = (BTC, ETH)
 SEQUENCES = 3
 TOPICS = {"Tick": NAMES[0], "bytes": NAMES[0], "Candle": NAMES[1], "PollRecord": NAMES[2]}
-# One of 25 steps may lack a few of the kinds, one of 300 none.
-ENOUGH = {25: 6, 300: 11}
 # The first is what a sequence of Hypothesis begins with, before it draws at random.
 KINDS = (
     "publish",
@@ -61,6 +59,8 @@ KINDS = (
     "crash",
     "compact",
 )
+# How many of them a sequence must have: one of 25 steps may lack a few, one of 300 none.
+ENOUGH = {25: 6, 300: len(KINDS)}
 
 
 class KilledError(BaseException):

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType
 
 import dagster as dg
 import pytest
@@ -57,32 +58,33 @@ def test_what_one_has_written_the_other_reads(home: Path) -> None:
     assert min(len(events) for events in told.values()) > 5
 
 
+def count_engines(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> list[str]:
+    """The names of the files for which these modules make an engine from here on."""
+    made: list[str] = []
+
+    def counting(make: Callable[..., object]) -> Callable[..., object]:
+        def counted(url: str, **options: object) -> object:
+            made.append(Path(url).stem)
+            return make(url, **options)
+
+        return counted
+
+    for module in modules:
+        monkeypatch.setattr(module, "create_engine", counting(module.create_engine))
+    return made
+
+
 def test_each_file_has_one_engine_however_many_the_events(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = []
-    make = event_log.create_engine
-
-    def counted(url: str, **options: object) -> object:
-        made.append(Path(url).stem)
-        return make(url, **options)  # type: ignore[call-overload]
-
-    monkeypatch.setattr(event_log, "create_engine", counted)
+    made = count_engines(monkeypatch, event_log)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         run_id = dg.materialize([one], instance=instance).run_id
     assert sorted(made) == sorted([run_id, "index", "runs", "schedules"])
 
 
 def test_an_instance_opens_each_file_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = []
-    for module in (sqlite_run_storage, sqlite_schedule_storage):
-        make = module.create_engine
-
-        def counted(url: str, make: Callable[..., object] = make, **options: object) -> object:
-            opened.append(Path(url).stem)
-            return make(url, **options)
-
-        monkeypatch.setattr(module, "create_engine", counted)
+    opened = count_engines(monkeypatch, sqlite_run_storage, sqlite_schedule_storage)
     with dg.DagsterInstance.from_config(str(home)):
         assert sorted(opened) == ["runs", "schedules"]
 
