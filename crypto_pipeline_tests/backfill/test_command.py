@@ -16,7 +16,8 @@ from crypto_pipeline.settings import Settings
 from crypto_pipeline.source.clock import minute_of
 from crypto_pipeline.stages import BRONZE, RAW, SILVER
 from crypto_pipeline_tests.crash import topics
-from crypto_pipeline_tests.crash.market import Make, market, wait_until
+from crypto_pipeline_tests.crash.market import Make, market
+from crypto_pipeline_tests.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.spark, pytest.mark.timeout(600)]
 

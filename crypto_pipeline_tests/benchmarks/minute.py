@@ -34,6 +34,7 @@ from crypto_pipeline_tests.benchmarks.lived import (
 )
 from crypto_pipeline_tests.benchmarks.place import place
 from crypto_pipeline_tests.embedded import stack
+from crypto_pipeline_tests.waiting import wait_until
 
 # Compiled, and with the first history behind it.
 WARM = 5
@@ -133,10 +134,12 @@ def tell(found: Sequence[Minute]) -> None:
 def await_forecast(settings: Settings) -> None:
     """Until a stack that was started has its first forecast; the look is light, and not often."""
     path = f"{settings.lake_root}/predictions/forecasts"
-    until = time.monotonic() + FIRST_FORECAST_SECONDS
-    while not (DeltaTable.is_deltatable(path) and commits(path)):
-        assert time.monotonic() < until, "no forecast within ten minutes"
-        time.sleep(2)
+    wait_until(
+        lambda: DeltaTable.is_deltatable(path) and bool(commits(path)),
+        seconds=FIRST_FORECAST_SECONDS,
+        every=2,
+        otherwise="no forecast within ten minutes",
+    )
 
 
 def lived(*, is_venue: bool, minutes_of_life: float) -> tuple[list[Minute], float]:

@@ -40,6 +40,7 @@ from crypto_pipeline_tests.browser.test_screens import DRAWN_MS, keep
 from crypto_pipeline_tests.dashboard import market
 from crypto_pipeline_tests.proof import Proof, begin, is_full
 from crypto_pipeline_tests.short_lived import short_lived
+from crypto_pipeline_tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.browser,
@@ -212,10 +213,7 @@ def records_read(page: Served) -> int:
 
 
 def await_records(page: Served, count: int) -> None:
-    until = time.monotonic() + 30
-    while records_read(page) < count:
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    wait_until(lambda: records_read(page) >= count, seconds=30, every=0.2)
 
 
 async def hostile(address: str, seconds: float) -> int:

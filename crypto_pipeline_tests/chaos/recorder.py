@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from crypto_pipeline.settings import Settings
 from crypto_pipeline.stream.connection import open_consumer
 from crypto_pipeline.stream.frame import unpack
 from crypto_pipeline.stream.spool import ENTRY, spool_folder
+from crypto_pipeline_tests.waiting import wait_until
 
 Place = tuple[str, int, int]
 PAUSE_SECONDS = 0.5
@@ -120,9 +120,10 @@ def wait_until_read(
     recorder: Recorder, ends: dict[tuple[str, int], int], *, seconds: float
 ) -> None:
     """Until the reader has come to these ends."""
-    until = time.monotonic() + seconds
-    while any(
-        (name, number, end - 1) not in recorder.seen for (name, number), end in ends.items() if end
-    ):
-        assert time.monotonic() < until, "the recorder does not come to the topics' ends"
-        time.sleep(0.2)
+    last = {(name, number, end - 1) for (name, number), end in ends.items() if end}
+    wait_until(
+        lambda: all(one in recorder.seen for one in last),
+        seconds=seconds,
+        every=0.2,
+        otherwise="the recorder does not come to the topics' ends",
+    )

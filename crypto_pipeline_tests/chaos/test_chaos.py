@@ -18,9 +18,9 @@ from crypto_pipeline_tests.chaos.checker import check
 from crypto_pipeline_tests.chaos.kinds import BY_NAME, Kind
 from crypto_pipeline_tests.chaos.schedule import faults_at
 from crypto_pipeline_tests.conftest import ROOT, missing
-from crypto_pipeline_tests.crash.market import wait_until
 from crypto_pipeline_tests.proof import fresh_seed
 from crypto_pipeline_tests.short_lived import short_lived
+from crypto_pipeline_tests.waiting import wait_until
 
 # One of each of some lines, none of which makes Spark start cold a second time.
 CHOICES = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,10 +70,3 @@ def wait_for_a_minute(settings: Settings, *, speed: float) -> None:
     clock = market_clock(settings)
     now = clock.now()
     clock.sleep((minute_of(now) + MINUTE - now).total_seconds() + 0.05 * speed)
-
-
-def wait_until(is_so: Callable[[], bool], *, seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, f"not so within {seconds} s"
-        time.sleep(0.01)

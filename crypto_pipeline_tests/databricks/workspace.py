@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -277,10 +276,3 @@ def put_wheel(workspace: Workspace, volume: str, wheel: Path) -> None:
     """Upload as `databricks fs cp` does."""
     workspace.path(volume).mkdir(parents=True, exist_ok=True)
     shutil.copy(wheel, workspace.path(volume) / wheel.name)
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,18 +17,12 @@ from crypto_pipeline.embedded import processes, spark_guard
 from crypto_pipeline.lake.lease import Found, Terms, seconds_left
 from crypto_pipeline.lake.lease_store import FolderStore
 from crypto_pipeline_tests.embedded import guarded
+from crypto_pipeline_tests.waiting import wait_until
 
 PROGRAM = """#!/bin/sh
 echo "$$ $1" > "{note}.part" && mv "{note}.part" "{note}"
 while :; do sleep 0.1; done
 """
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @contextmanager
@@ -43,7 +37,7 @@ def running(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, str]]:
         start_new_session=True,
     )
     try:
-        wait_for(lambda: note.exists() or guard.poll() is not None)
+        wait_until(lambda: note.exists() or guard.poll() is not None, seconds=30)
         pid, given = note.read_text().split()
         yield guard, int(pid), given
     finally:
@@ -71,7 +65,7 @@ def left(folder: Path) -> float:
 def test_it_tells_its_number_renews_and_lets_go_when_asked_to_end(tmp_path: Path) -> None:
     with running(tmp_path) as (guard, pid, given):
         assert given == "-Dspark.cryptopipeline.leaseEpoch=1"
-        wait_for(lambda: found(tmp_path).record.renewals > 1)
+        wait_until(lambda: found(tmp_path).record.renewals > 1, seconds=30)
         assert left(tmp_path) > 0
         guard.terminate()
         guard.wait(10)
@@ -90,11 +84,11 @@ def test_a_guard_that_is_killed_takes_its_server_along_and_is_known_to_be_dead(
     with running(tmp_path) as (guard, pid, _):
         guard.kill()
         guard.wait()
-        wait_for(lambda: not is_running(pid))
+        wait_until(lambda: not is_running(pid), seconds=30)
 
         assert not found(tmp_path).record.is_released
         # What it had started itself is gone a moment later.
-        wait_for(lambda: left(tmp_path) == 0)
+        wait_until(lambda: left(tmp_path) == 0, seconds=30)
 
 
 def test_a_guard_that_was_paused_too_long_kills_its_server_when_it_goes_on(tmp_path: Path) -> None:
@@ -103,7 +97,7 @@ def test_a_guard_that_was_paused_too_long_kills_its_server_when_it_goes_on(tmp_p
         until = time.monotonic() + guarded.TERMS.expiry
         assert left(tmp_path) > 0
         # Nothing is to be seen while it stands still: only its time passes.
-        wait_for(lambda: time.monotonic() > until)
+        wait_until(lambda: time.monotonic() > until, seconds=30)
         assert is_running(pid)
 
         os.kill(guard.pid, signal.SIGCONT)

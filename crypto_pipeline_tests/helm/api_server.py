@@ -7,8 +7,7 @@ import secrets
 import shutil
 import ssl
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from crypto_pipeline_tests.helm.rendering import (
     tools,
 )
 from crypto_pipeline_tests.helm.secured import authority, server_identity, write_certificate
+from crypto_pipeline_tests.waiting import wait_until
 
 CRDS = Path(__file__).parent / "crds"
 ISSUER = "https://kubernetes.default.svc"
@@ -103,7 +103,7 @@ class ApiServer:
             spec = definition["spec"]
             version = spec["versions"][0]["name"]
             path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
-            _await(lambda path=path: self.client.get(path).is_success, seconds=30)  # type: ignore[misc]
+            wait_until(lambda path=path: self.client.get(path).is_success, seconds=30)  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +151,7 @@ def api_server(folder: Path) -> Iterator[ApiServer]:
             timeout=30,
         )
         stack.enter_context(client)
-        _await(lambda: _is_ready(client, process, folder), seconds=60)
+        wait_until(lambda: _is_ready(client, process, folder), seconds=60)
         yield ApiServer(client=client, folder=folder)
 
 
@@ -227,10 +227,3 @@ def _is_ready(client: httpx.Client, process: subprocess.Popen[bytes], folder: Pa
         return client.get("/readyz").is_success
     except httpx.TransportError:
         return False
-
-
-def _await(condition: Callable[[], bool], *, seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"not so within {seconds} s"
-        time.sleep(0.1)

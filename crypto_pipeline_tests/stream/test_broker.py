@@ -22,6 +22,7 @@ from crypto_pipeline.stream.publish import Outgoing, Publisher
 from crypto_pipeline.stream.ranges import Span, TopicEnds, read_ends
 from crypto_pipeline.stream.topics import ensure
 from crypto_pipeline.stream.waiting import next_position
+from crypto_pipeline_tests.waiting import wait_until
 
 LOG_APPEND_TIME = 1
 
@@ -102,7 +103,7 @@ def test_a_topic_made_anew_has_another_id(broker: Settings, topic: Topic) -> Non
     assert TopicEnds.from_json(json.loads(json.dumps(first.to_json()))) == first
     with closing(open_admin(broker)) as admin:
         admin.delete_topics([topic.name])
-        wait_until(lambda: topic.name not in admin.list_topics())
+        wait_until(lambda: topic.name not in admin.list_topics(), seconds=20)
     ensure(broker, topics=[topic])
     second = read_ends(broker, [topic.name])
     assert second.cluster_id == first.cluster_id
@@ -158,13 +159,6 @@ def read_all(settings: Settings, topic: str, spans: dict[int, Span]) -> list[obj
             for batch in consumer.poll(timeout_ms=500).values():
                 records += batch
     return records
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.1)
 
 
 @pytest.mark.integration

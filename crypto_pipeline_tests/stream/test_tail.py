@@ -15,6 +15,7 @@ from crypto_pipeline.contract.topic import SUMMARY, TICKS
 from crypto_pipeline.errors import BrokerAwayError
 from crypto_pipeline.settings import Settings, load
 from crypto_pipeline.stream.tail import Follow, Tail, TailRecord, decode
+from crypto_pipeline_tests.waiting import wait_until
 
 Message = namedtuple("Message", "topic partition offset timestamp key value")
 Found = namedtuple("Found", "offset timestamp")
@@ -103,13 +104,6 @@ class FakeReader:
         self.is_closed = True
 
 
-def wait_for(claim: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not claim():
-        assert time.monotonic() < end, "waited five seconds in vain"
-        time.sleep(0.005)
-
-
 @pytest.fixture
 def broker() -> FakeBroker:
     return FakeBroker()
@@ -149,7 +143,7 @@ def test_starts_so_far_back_as_asked_and_a_table_at_its_beginning(broker, follow
         broker.add(topic, b'{"is":"new"}', at=new)
     seen: list[TailRecord] = []
     follow(TICKS_FOLLOWED, Follow(topic=SUMMARY), on_record=seen.append)
-    wait_for(lambda: len(seen) == 3)
+    wait_until(lambda: len(seen) == 3, seconds=5)
     told = [(record.topic, record.value["is"]) for record in seen]
     assert told.count(("market.ticks", "new")) == 1
     assert ("market.ticks", "old") not in told
@@ -160,9 +154,9 @@ def test_a_topic_with_only_older_records_begins_at_its_end(broker, follow):
     broker.add("market.ticks", b"{}", at=datetime.now(UTC) - timedelta(days=1))
     seen: list[TailRecord] = []
     tail = follow(TICKS_FOLLOWED, on_record=seen.append)
-    wait_for(lambda: tail.status.state == "live")
+    wait_until(lambda: tail.status.state == "live", seconds=5)
     broker.add("market.ticks", b'{"is":"next"}')
-    wait_for(lambda: len(seen) == 1)
+    wait_until(lambda: len(seen) == 1, seconds=5)
     assert seen[0].value == {"is": "next"}
 
 
@@ -172,8 +166,8 @@ def test_a_malformed_record_is_counted_and_the_next_one_arrives(broker, follow, 
     broker.add("market.ticks", b'{"is":"good"}')
     seen: list[TailRecord] = []
     tail = follow(TICKS_FOLLOWED, on_record=seen.append)
-    wait_for(lambda: len(seen) == 1)
-    wait_for(lambda: tail.status.records == 2)
+    wait_until(lambda: len(seen) == 1, seconds=5)
+    wait_until(lambda: tail.status.records == 2, seconds=5)
     assert tail.status.malformed == 1
 
 
@@ -181,16 +175,16 @@ def test_an_away_broker_is_told_with_its_reason_and_nothing_is_lost_or_repeated(
     broker.add("market.ticks", b'{"is":1}')
     seen: list[TailRecord] = []
     tail = follow(TICKS_FOLLOWED, on_record=seen.append)
-    wait_for(lambda: len(seen) == 1)
+    wait_until(lambda: len(seen) == 1, seconds=5)
     broker.is_away = True
-    wait_for(lambda: tail.status.state == "away")
+    wait_until(lambda: tail.status.state == "away", seconds=5)
     since = tail.status.since
     assert "make up" in str(tail.status.reason)
     time.sleep(0.1)
     assert tail.status.since == since, "one absence has one beginning"
     broker.add("market.ticks", b'{"is":2}')
     broker.is_away = False
-    wait_for(lambda: len(seen) == 2)
+    wait_until(lambda: len(seen) == 2, seconds=5)
     assert [record.value["is"] for record in seen] == [1, 2]
     assert tail.status.state == "live"
     assert tail.status.reason is None
@@ -201,13 +195,13 @@ def test_a_topic_made_anew_is_read_from_the_time_asked(broker, follow):
         broker.add("market.ticks", b'{"is":"first life"}')
     seen: list[TailRecord] = []
     tail = follow(TICKS_FOLLOWED, on_record=seen.append)
-    wait_for(lambda: len(seen) == 3)
+    wait_until(lambda: len(seen) == 3, seconds=5)
     broker.is_away = True
-    wait_for(lambda: tail.status.state == "away")
+    wait_until(lambda: tail.status.state == "away", seconds=5)
     broker.logs.clear()
     broker.add("market.ticks", b'{"is":"second life"}')
     broker.is_away = False
-    wait_for(lambda: len(seen) == 4)
+    wait_until(lambda: len(seen) == 4, seconds=5)
     assert seen[-1].value == {"is": "second life"}
 
 
@@ -215,9 +209,9 @@ def test_a_missing_topic_is_named_and_followed_once_it_exists(broker, follow):
     broker.add("market.ticks", b"{}")
     seen: list[TailRecord] = []
     tail = follow(TICKS_FOLLOWED, Follow(topic=SUMMARY), on_record=seen.append)
-    wait_for(lambda: tail.status.missing == ("market.summary",))
+    wait_until(lambda: tail.status.missing == ("market.summary",), seconds=5)
     broker.add("market.summary", b"{}")
-    wait_for(lambda: len(seen) == 2)
+    wait_until(lambda: len(seen) == 2, seconds=5)
     assert tail.status.missing == ()
 
 
@@ -225,7 +219,7 @@ def test_one_thread_reads_and_none_is_left(broker, follow):
     broker.add("market.ticks", b"{}")
     seen: list[TailRecord] = []
     tail = follow(TICKS_FOLLOWED, on_record=seen.append)
-    wait_for(lambda: len(seen) == 1)
+    wait_until(lambda: len(seen) == 1, seconds=5)
     tail.stop()
     tail.stop()
     assert broker.threads == {"topic-tail"}
