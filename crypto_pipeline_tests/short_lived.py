@@ -10,7 +10,7 @@ servers as they are in production; `end_to_end/test_recorded.py` has its plans c
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from crypto_pipeline_tests import proof
@@ -34,8 +34,15 @@ def short_lived() -> Iterator[None]:
     if proof.is_full():
         yield
         return
-    before = {name: os.environ.get(name) for name in OPTIONS}
-    os.environ.update(OPTIONS)
+    with variables(OPTIONS):
+        yield
+
+
+@contextmanager
+def variables(given: Mapping[str, str]) -> Iterator[None]:
+    """Variables of this process, and of what it starts meanwhile."""
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
     try:
         yield
     finally:

@@ -7,6 +7,7 @@
     --chunk N       faults a stack (25): each chunk has a fresh one, and its books at its end
     --hostile       a venue of 10,000 symbols at ten times real speed, whose records, topics and
                     ports are fed what is too large, too much or no message at all
+    --bucket        the lake in an object store, with a wire before it that is harmed too
 
 Every chunk's result is kept, so a sitting may be cut at any time; docs/reliability has the table.
 """
@@ -20,9 +21,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from crypto_pipeline_tests.chaos import crowded, scoreboard
-from crypto_pipeline_tests.chaos.campaign import close, open_campaign, told
+from crypto_pipeline_tests.chaos.campaign import Campaign, close, open_campaign, told
 from crypto_pipeline_tests.chaos.checker import check
-from crypto_pipeline_tests.chaos.kinds import KINDS
+from crypto_pipeline_tests.chaos.kinds import KINDS, STORE_KINDS, Kind
 from crypto_pipeline_tests.chaos.schedule import faults_at
 from crypto_pipeline_tests.chaos.tally import Tally, file_of, last_seed
 from crypto_pipeline_tests.cut_short import end_in_order
@@ -33,15 +34,29 @@ CHUNK = 25
 HOSTILE = {"SYMBOLS": "all", "SIMULATOR_SPEED": "10"}
 HOSTILE_GROUPS = ("poison", "hostile", "records")
 PAIRS = "10000"
+BOARDS = (scoreboard.NAME, "hostile", "bucket")
 
 
-def run_chunk(tally: Tally, indexes: Sequence[int], *, is_hostile: bool) -> bool:
+def kinds_of(board: str) -> Sequence[Kind]:
+    if board == "hostile":
+        return [kind for kind in KINDS if kind.group in HOSTILE_GROUPS]
+    return (*KINDS, *STORE_KINDS) if board == "bucket" else KINDS
+
+
+def opened(held: ExitStack, board: str) -> Campaign:
+    """A fresh stack for the faults of a board, not started yet."""
+    if board == "hostile":
+        campaign = open_campaign(held, **HOSTILE)
+        campaign.stack.variables[crowded.VARIABLE] = PAIRS
+        return campaign
+    return open_campaign(held, is_in_bucket=board == "bucket")
+
+
+def run_chunk(tally: Tally, indexes: Sequence[int], *, board: str) -> bool:
     """A fresh stack, these faults one after the other, the books; whether all held."""
-    kinds = [k for k in KINDS if k.group in HOSTILE_GROUPS] if is_hostile else KINDS
+    kinds = kinds_of(board)
     with ExitStack() as held:
-        campaign = open_campaign(held, **(HOSTILE if is_hostile else {}))
-        if is_hostile:
-            campaign.stack.variables[crowded.VARIABLE] = PAIRS
+        campaign = opened(held, board)
         campaign.warm_up()
         for index in indexes:
             healed = campaign.go_through(index, faults_at(tally.seed, index, kinds))
@@ -61,11 +76,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--begin", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=24 * 60)
     parser.add_argument("--chunk", type=int, default=CHUNK)
-    parser.add_argument("--hostile", action="store_true")
+    which = parser.add_mutually_exclusive_group()
+    for name in BOARDS[1:]:
+        which.add_argument(
+            f"--{name}", dest="board", action="store_const", const=name, default=scoreboard.NAME
+        )
     given = parser.parse_args(arguments)
     end_in_order()
-    board = "hostile" if given.hostile else "scoreboard"
-    file = file_of(board)
+    file = file_of(given.board)
     seed = next(one for one in (given.seed, last_seed(file), fresh_seed()) if one is not None)
     tally = Tally.open(seed, file)
     print(f"seed {seed}, {len(tally.done())} of {given.faults} faults done", flush=True)  # noqa: T201
@@ -76,9 +94,9 @@ def main(arguments: Sequence[str]) -> int:
         if time.monotonic() > until:
             break
         chunk = left[at : at + given.chunk]
-        holds = run_chunk(tally, chunk, is_hostile=given.hostile) and holds
+        holds = run_chunk(tally, chunk, board=given.board) and holds
         tally.save(file)
-        scoreboard.write(tally, of=given.faults, name=board)
+        scoreboard.write(tally, of=given.faults, name=given.board)
     return 0 if holds else 1
 
 

@@ -22,6 +22,8 @@ from crypto_pipeline_tests.chaos.injecting import Injector
 from crypto_pipeline_tests.chaos.recorder import Recorder
 from crypto_pipeline_tests.chaos.schedule import Fault
 from crypto_pipeline_tests.chaos.stack import Stack, wired_stack
+from crypto_pipeline_tests.short_lived import variables
+from crypto_pipeline_tests.store.server import serving
 
 FIRST_SECONDS = 600.0
 LOOK_SECONDS = 0.5
@@ -177,12 +179,19 @@ class Campaign:
         return healed
 
 
-def open_campaign(held: ExitStack, **options: str) -> Campaign:
-    """A fresh state folder on a disk of its own, wires, and a stack that is not started yet."""
+def open_campaign(held: ExitStack, *, is_in_bucket: bool = False, **options: str) -> Campaign:
+    """A fresh state folder on a disk of its own, wires, and a stack that is not started yet.
+
+    Else in that folder, the lake is in a bucket of an object store that is started for it.
+    """
     folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
     disk = held.enter_context(a_disk(folder / "state"))
-    stack = held.enter_context(wired_stack(folder, folder / "state", **options))
+    store = held.enter_context(serving()) if is_in_bucket else None
+    stack = held.enter_context(wired_stack(folder, folder / "state", store=store, **options))
     stack.variables = canaries()
+    if is_in_bucket:
+        # A bucket's tables are opened by the settings of the process that looks at them.
+        held.enter_context(variables(stack.direct.store.environment()))
     recorder = Recorder(stack.direct)
     held.callback(recorder.stop)
     return Campaign(stack=stack, disk=disk, recorder=recorder, beat=Beat(stack.settings))

@@ -16,8 +16,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from deltalake import DeltaTable
-
 from crypto_pipeline.stages import BRONZE
 from crypto_pipeline_tests.chaos.beat import Beat
 from crypto_pipeline_tests.chaos.minutes import unexplained
@@ -31,6 +29,7 @@ from crypto_pipeline_tests.crash.balance import (
     compare,
     once,
     records_on_topics,
+    rows_of,
 )
 
 FACTS = ("ticks", "candles")
@@ -103,7 +102,7 @@ def check(stack: Stack, recorder: Recorder, beat: Beat) -> Verdict:
     found.rejected = _by(stack, "bronze/rejected", "reason")
     found.set_aside = _by(stack, "silver/set_aside", "reason")
     for name in FACTS:
-        found.facts[f"{name} in silver"] = sum(once(stack.settings, f"silver/{name}").values())
+        found.facts[f"{name} in silver"] = sum(once(stack.direct, f"silver/{name}").values())
     found.failures = failures(stack)
     found.audit = audit(stack)
     return found
@@ -137,7 +136,7 @@ def drain(stack: Stack, beat: Beat) -> list[str]:
 
 def layers(stack: Stack, topics: Counter[Any], into: Balance) -> None:
     """Multisets of coordinates from the topics down to silver, and keys that must be unique."""
-    settings = stack.settings
+    settings = stack.direct
     raw = once(settings, "raw/records", *COORDINATES)
     compare("raw", raw, topics, into)
     outputs = {table.key: once(settings, table.key, *COORDINATES) for table in BRONZE.outputs}
@@ -157,12 +156,10 @@ def layers(stack: Stack, topics: Counter[Any], into: Balance) -> None:
 
 def witnessed(stack: Stack, recorder: Recorder, found: Verdict) -> None:
     """What the recorder saw acknowledged or on disk is in raw, byte for byte."""
-    table = DeltaTable(f"{stack.settings.lake_root}/raw/records")
-    columns = ["topic", "partition", "offset", "value"]
-    rows = table.to_pyarrow_table(columns=columns).to_pylist()
+    columns = ("topic", "partition", "offset", "value")
     raw = {
         (row["topic"], row["partition"], row["offset"]): digest_of(row["value"] or b"")
-        for row in rows
+        for row in rows_of(stack.direct, "raw/records", *columns)
     }
     found.lost["acknowledged"] = sum(
         raw.get(place) != digest for place, digest in recorder.seen.items()
@@ -174,9 +171,7 @@ def witnessed(stack: Stack, recorder: Recorder, found: Verdict) -> None:
 
 
 def _by(stack: Stack, key: str, column: str) -> dict[str, int]:
-    return {
-        str(name): count for (name,), count in sorted(once(stack.settings, key, column).items())
-    }
+    return {str(name): count for (name,), count in sorted(once(stack.direct, key, column).items())}
 
 
 def audit(stack: Stack) -> str:

@@ -84,4 +84,6 @@ KINDS: tuple[Kind, ...] = (
     *(Kind(group="poison", target=topic.name) for topic in TOPICS),
     *(Kind(group="hostile", target=target) for target in TARGETS),
 )
-BY_NAME = {kind.name: kind for kind in KINDS}
+# What a lake in an object store has besides.
+STORE_KINDS = tuple(_wired("s3", mode) for mode in MODES[1:])
+BY_NAME = {kind.name: kind for kind in (*KINDS, *STORE_KINDS)}

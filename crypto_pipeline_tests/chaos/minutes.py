@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from deltalake import DeltaTable
-
+from crypto_pipeline.settings import Settings
 from crypto_pipeline.silver.gap_state import standing
 from crypto_pipeline.silver.gaps import EMPTY_MINUTES_SERVED
 from crypto_pipeline.source.binance import TICKER, native_name
 from crypto_pipeline.source.clock import minute_of
 from crypto_pipeline_tests.chaos.stack import Stack
+from crypto_pipeline_tests.crash.balance import rows_of
 
 MINUTE = timedelta(minutes=1)
 # The place of the count of trades in a row of klines.
@@ -40,11 +40,11 @@ def unexplained(stack: Stack) -> Minutes:
     A minute is judged when a later poll has come, so the newest polls' minutes are left out; so
     is what is before the first poll, where a history that was fetched anew begins later.
     """
-    root = stack.settings.lake_root
-    candles = _rows(root, "silver/candles", "symbol", "open_at")
+    lake = stack.direct
+    candles = _rows(lake, "silver/candles", "symbol", "open_at")
     had = {(row["symbol"], row["open_at"]) for row in candles}
     columns = ("source", "symbol", "from_at", "to_at", "cause", "state", "batch")
-    ledger = standing(_rows(root, "silver/gaps", *columns))
+    ledger = standing(_rows(lake, "silver/gaps", *columns))
     noted = {
         (symbol, one["from_at"] + MINUTE * number)
         for (_, symbol), intervals in ledger.items()
@@ -54,7 +54,7 @@ def unexplained(stack: Stack) -> Minutes:
     polls = sorted(
         {
             row["poll_at"]
-            for row in _rows(root, "bronze/polls", "poll_at", "purpose")
+            for row in _rows(lake, "bronze/polls", "poll_at", "purpose")
             if row["purpose"] == "minute"
         }
     )
@@ -62,7 +62,7 @@ def unexplained(stack: Stack) -> Minutes:
     count = int((last - first) / MINUTE)
     due = {(s, first + MINUTE * n) for s in stack.settings.symbols for n in range(count)}
     answers = list(_answers(stack))
-    silent = due & set(_quiet(root)) - had - noted
+    silent = due & set(_quiet(lake)) - had - noted
     quiet = {key for key in silent if not _trades(stack, key)}
     missing = sorted(due - had - noted - quiet)
     return Minutes(
@@ -89,24 +89,23 @@ def _trades(stack: Stack, key: Key) -> int:
         return sum(int(row[TRADES]) for row in json.load(answer))
 
 
-def _quiet(root: str) -> Iterator[Key]:
+def _quiet(lake: Settings) -> Iterator[Key]:
     """Minutes of which a tick came and, by the ledger's rule (docs/gaps.md), no candle had to.
 
     These venues serve none without a trade; whether there was one is another question.
     """
-    for row in _rows(root, "silver/ticks", "symbol", "poll_at", "venue"):
+    for row in _rows(lake, "silver/ticks", "symbol", "poll_at", "venue"):
         if row["venue"] not in EMPTY_MINUTES_SERVED:
             yield row["symbol"], row["poll_at"] - MINUTE
 
 
-def _rows(root: str, key: str, *columns: str) -> list[dict[str, Any]]:
-    table = DeltaTable(f"{root}/{key}").to_pyarrow_table(columns=list(columns))
+def _rows(lake: Settings, key: str, *columns: str) -> list[dict[str, Any]]:
     return [
         {
             name: value.astimezone(UTC) if isinstance(value, datetime) else value
             for name, value in row.items()
         }
-        for row in table.to_pylist()
+        for row in rows_of(lake, key, *columns)
     ]
 
 

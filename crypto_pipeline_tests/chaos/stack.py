@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.embedded import java, processes
@@ -26,12 +27,15 @@ from crypto_pipeline.stream.spool_state import look
 from crypto_pipeline_tests.chaos import crowded, up, wire
 from crypto_pipeline_tests.conftest import PORT_NAMES, ROOT, free_port
 from crypto_pipeline_tests.embedded.stack import MARKS
+from crypto_pipeline_tests.store.server import Store
 
 # Two cores take a poll each twelve seconds beside the cycles and the faults.
 SPEED = 5
 SYMBOLS = "BTC-USDT,ETH-USDT,SOL-USDT"
 START_SECONDS = 300
 WIRES = ("kafka", "spark", "http")
+# Before the object store, where the lake is in one.
+STORE_WIRE = "s3"
 
 
 @dataclass
@@ -50,7 +54,11 @@ class Stack:
     def direct(self) -> Settings:
         """Settings that reach the servers themselves, no wire between."""
         hidden = up.behind(self.settings, self.behind)
-        return replace(hidden, kafka_bootstrap=f"127.0.0.1:{self.behind['recorder']}")
+        store = self.settings.store
+        if STORE_WIRE in self.behind:
+            store = replace(store, endpoint=f"http://127.0.0.1:{self.behind[STORE_WIRE]}")
+        kafka = f"127.0.0.1:{self.behind['recorder']}"
+        return replace(hidden, kafka_bootstrap=kafka, store=store)
 
     @property
     def output(self) -> Path:
@@ -203,7 +211,9 @@ def signal_to(pid: int, number: signal.Signals) -> None:
 
 
 @contextmanager
-def wired_stack(folder: Path, state: Path, **options: str) -> Iterator[Stack]:
+def wired_stack(
+    folder: Path, state: Path, *, store: Store | None = None, **options: str
+) -> Iterator[Stack]:
     """Wires that run, and a stack that is not started yet; both are ended with the block."""
     values = {name: str(free_port()) for name in PORT_NAMES}
     values |= {
@@ -214,8 +224,11 @@ def wired_stack(folder: Path, state: Path, **options: str) -> Iterator[Stack]:
         "HISTORY_HOURS": "2",
         **options,
     }
-    settings = settings_module.load(values, env_file=folder / "no.env")
     behind = {name: free_port() for name in (*WIRES, "recorder")}
+    if store is not None:
+        behind[STORE_WIRE] = store.port
+        values |= replace(store, port=free_port()).settings("chaos")
+    settings = settings_module.load(values, env_file=folder / "no.env")
     stack = Stack(settings=settings, folder=folder, behind=behind, control=free_port())
     specification = folder / "wires.json"
     specification.write_text(json.dumps(_specification(stack)))
@@ -237,6 +250,8 @@ def _specification(stack: Stack) -> dict[str, object]:
         "spark": stack.settings.spark_port,
         "http": stack.settings.simulator_port,
     }
+    if STORE_WIRE in stack.behind:
+        public[STORE_WIRE] = urlsplit(stack.settings.store.endpoint).port
     routes: Sequence[dict[str, object]] = [
         {"name": name, "public": port, "behind": stack.behind[name]}
         for name, port in public.items()

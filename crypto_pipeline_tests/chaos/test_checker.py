@@ -15,7 +15,7 @@ from crypto_pipeline import settings as settings_module
 from crypto_pipeline.stages import BRONZE
 from crypto_pipeline_tests.chaos.checker import ONCE, Verdict, layers, witnessed
 from crypto_pipeline_tests.chaos.recorder import Recorder, digest_of
-from crypto_pipeline_tests.chaos.stack import Stack
+from crypto_pipeline_tests.chaos.stack import WIRES, Stack
 from crypto_pipeline_tests.crash.balance import Balance
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -83,7 +83,9 @@ FAULTS: dict[str, tuple[Callable[[Rows], object], str, str]] = {
 def stack(tmp_path: Path) -> Stack:
     values = {"STATE_DIR": str(tmp_path), "MARKET": "simulated"}
     settings = settings_module.load(values, env_file=tmp_path / "no.env")
-    return Stack(settings=settings, folder=tmp_path, behind={}, control=0)
+    return Stack(
+        settings=settings, folder=tmp_path, behind=dict.fromkeys((*WIRES, "recorder"), 1), control=0
+    )
 
 
 def lay_down(stack: Stack, rows: Rows) -> None:

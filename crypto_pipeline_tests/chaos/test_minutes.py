@@ -14,7 +14,7 @@ from deltalake import write_deltalake
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline_tests.chaos import minutes as minutes_module
 from crypto_pipeline_tests.chaos.minutes import unexplained
-from crypto_pipeline_tests.chaos.stack import Stack
+from crypto_pipeline_tests.chaos.stack import WIRES, Stack
 
 AT = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -31,7 +31,9 @@ def stack(tmp_path: Path) -> Stack:
     """Polls of eight minutes; candles of 0 and 1, a gap of 2 to 4; nothing of 5."""
     values = {"STATE_DIR": str(tmp_path), "MARKET": "simulated", "SYMBOLS": SYMBOL}
     settings = settings_module.load(values, env_file=tmp_path / "no.env")
-    found = Stack(settings=settings, folder=tmp_path, behind={}, control=0)
+    found = Stack(
+        settings=settings, folder=tmp_path, behind=dict.fromkeys((*WIRES, "recorder"), 1), control=0
+    )
     polls = [{"poll_at": at, "purpose": "minute"} for at in minutes(*range(9))]
     put(found, "bronze/polls", polls, poll_at=TIME, purpose=pa.string())
     candles = [{"symbol": SYMBOL, "open_at": at} for at in minutes(0, 1)]

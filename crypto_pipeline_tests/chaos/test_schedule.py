@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from crypto_pipeline.simulator.faults import FAULT_KINDS
+from crypto_pipeline_tests.chaos.__main__ import kinds_of
 from crypto_pipeline_tests.chaos.checker import Verdict
 from crypto_pipeline_tests.chaos.kinds import BY_NAME, KINDS
 from crypto_pipeline_tests.chaos.schedule import faults_at
@@ -48,6 +49,14 @@ def test_kinds_are_of_every_class_and_have_a_bound() -> None:
     }
     assert all(kind.bound > 0 and kind.lasts[0] <= kind.lasts[1] for kind in KINDS)
     assert len({kind.name for kind in KINDS}) == len(KINDS)
+
+
+def test_a_lake_in_a_bucket_has_its_wire_harmed_too_and_hostile_load_kills_nothing() -> None:
+    assert {kind.name for kind in kinds_of("bucket")} - {kind.name for kind in KINDS} == {
+        f"wire s3 {mode}" for mode in ("delay", "reset", "hold", "cut")
+    }
+    assert {kind.group for kind in kinds_of("hostile")} == {"poison", "hostile", "records"}
+    assert kinds_of("scoreboard") == KINDS
 
 
 @pytest.fixture

@@ -80,9 +80,14 @@ def records_on_topics(settings: Settings) -> Counter[Place]:
     return found
 
 
-def once(settings: Settings, key: str, *columns: str) -> Counter[Any]:
-    """How often each value of the columns is in the table, wherever the lake is."""
+def rows_of(settings: Settings, key: str, *columns: str) -> list[dict[str, Any]]:
+    """These columns of a table, wherever the lake is."""
     options = storage_options(settings.store) if settings.is_lake_in_store else None
     table = DeltaTable(f"{settings.lake_root}/{key}", storage_options=options)
-    rows = table.to_pyarrow_table(columns=list(columns)).to_pylist()
+    return table.to_pyarrow_table(columns=list(columns)).to_pylist()
+
+
+def once(settings: Settings, key: str, *columns: str) -> Counter[Any]:
+    """How often each value of the columns is in the table."""
+    rows = rows_of(settings, key, *columns)
     return Counter(tuple(row[name] for name in columns) for row in rows)
