@@ -1,6 +1,7 @@
 """Polls oftener than once a minute: Dagster is asked for a run of ingestion, as a person may.
 
-A cron of Dagster has no seconds. The stack's own schedule and sensors run as ever beside it.
+A cron of Dagster has no seconds. The stack's own schedule and sensors run as ever beside it. The
+market's minutes are shorter than ours, and each is asked for as it begins.
 """
 
 from __future__ import annotations
@@ -8,14 +9,18 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from crypto_pipeline.automation import CYCLE_JOB, INGESTION_JOB
 from crypto_pipeline.settings import Settings
+from crypto_pipeline.source.clock import minute_of
 
-SECONDS = 12.0
-LOOK_SECONDS = 2.0
+# Two cores take no more; a minute of a market that is faster is left out.
+SECONDS = 10.0
+LOOK_SECONDS = 1.0
 # A poll beside a cycle takes cores from it; but a cycle that died is not waited for.
 PATIENCE_SECONDS = 40.0
 REPOSITORY = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"
@@ -43,23 +48,28 @@ LOCATION = "crypto_pipeline"
 
 @dataclass
 class Beat:
-    """Call it as often as you like; it asks for a poll when one is due and none goes on."""
+    """Call it as often as you like; it asks for a poll when one is due and none goes on.
+
+    `market_now` is the market's clock, which may step.
+    """
 
     settings: Settings
-    seconds: float = SECONDS
+    market_now: Callable[[], datetime]
     asked: int = 0
     _next: float = 0.0
     _latest: float = 0.0
+    _minute: datetime | None = None
 
     def __call__(self) -> None:
-        now = time.monotonic()
-        if now < self._next:
+        now, minute = time.monotonic(), minute_of(self.market_now())
+        if now < self._next or minute == self._minute:
             return
         self._next = now + LOOK_SECONDS
         if self.unfinished(CYCLE_JOB) and now < self._latest:
             return
         if self.ask_now():
-            self._next, self._latest = now + self.seconds, now + PATIENCE_SECONDS
+            self._next, self._latest = now + SECONDS, now + PATIENCE_SECONDS
+            self._minute = minute
 
     def ask_now(self) -> bool:
         """Whether a poll was asked for; no web server, or a poll that goes on, is no error."""

@@ -194,7 +194,8 @@ def open_campaign(held: ExitStack, *, is_in_bucket: bool = False, **options: str
         held.enter_context(variables(stack.direct.store.environment()))
     recorder = Recorder(stack.direct)
     held.callback(recorder.stop)
-    return Campaign(stack=stack, disk=disk, recorder=recorder, beat=Beat(stack.settings))
+    beat = Beat(stack.settings, market_now=stack.market_now)
+    return Campaign(stack=stack, disk=disk, recorder=recorder, beat=beat)
 
 
 def close(campaign: Campaign) -> list[str]:
