@@ -115,6 +115,8 @@ def _nobody(feed: Feed, minute: Minute, reasons: Sequence[str]) -> PollResult:
         outcome="transient",
         reason="no venue was asked: " + "; ".join(reasons),
         symbols_asked=tuple(minute.symbols or ()),
+        # Nobody asked for them, and they are owed all the same: the ledger has to know.
+        candles_due=tuple(minute.symbols or ()) if feed.venue.candle_page else (),
         served=0,
         published=0,
         unchanged=0,

@@ -203,6 +203,16 @@ def test_when_nobody_may_be_asked_a_record_says_so(world: World) -> None:
         assert f"{venue.name} is left alone until" in str(result.poll.reason)
 
 
+def test_a_minute_that_nobody_was_asked_for_is_owed(world: World) -> None:
+    """Or the ledger would not know of it; a venue without candles owes none."""
+    for venue in world.venues[:1]:
+        venue.candle_page = 1_000
+    world.poll(REFUSE, REFUSE, REFUSE)
+    assert world.poll().poll.candles_due == ("BTC-USDT",)
+    world.venues[0].candle_page = 0
+    assert world.poll().poll.candles_due == ()
+
+
 def test_a_late_venue_is_not_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failover, "LAST_START_SECONDS", -1.0)
     result = world.poll(FAIL)
