@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+# Why a body, not a row of it, is refused; "missing_field" may be of either.
+BROKEN_BODY = frozenset({"not_json", "not_an_array", "not_an_object"})
 SPACE = re.compile(r"[ \t\n\r]*")
 # Numbers stay text: a float would lose digits of the venue.
 DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)

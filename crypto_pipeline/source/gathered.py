@@ -15,6 +15,7 @@ from crypto_pipeline.errors import (
     ToldToWaitError,
     TransientMarketError,
 )
+from crypto_pipeline.source.body import BROKEN_BODY
 
 REASON_LIMIT = 2000
 
@@ -39,6 +40,11 @@ class Gathered:
     budget_used: int | None = None
     asked: tuple[str, ...] = ()
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether a body stopped being what was asked for: rows of it may never have come."""
+        return any(row.reason in BROKEN_BODY for row in self.rejected)
+
     def add_budget(self, used: int | None) -> None:
         if used is not None:
             self.budget_used = max(used, self.budget_used or 0)
@@ -58,8 +64,11 @@ def newest_event_at(got: Gathered) -> datetime | None:
     return max((tick.event_at for tick in got.ticks if tick.event_at is not None), default=None)
 
 
-def outcome_of(got: Gathered) -> tuple[Outcome, str | None]:
-    """A failure's class when no tick came (of history: no candle); partial when some did."""
+def outcome_of(got: Gathered, *, is_history: bool) -> tuple[Outcome, str | None]:
+    """A failure's class when no tick came (of history: no sound body); partial when some did.
+
+    A row of history that breaks a rule breaks it at the next try too, so it is an answer.
+    """
     if got.failures:
         return _class_of(got.failures[0]), str(got.failures[0])[:REASON_LIMIT]
     notes = list(got.notes)
@@ -69,8 +78,8 @@ def outcome_of(got: Gathered) -> tuple[Outcome, str | None]:
     if not notes:
         return "ok", None
     # Candles beside a useless snapshot are kept, but the minute's prices are to be had elsewhere.
-    is_empty = not (got.ticks if got.endpoint else got.candles)
-    outcome: Outcome = "wrong_content" if is_empty and got.rejected else "partial"
+    is_useless = not got.candles and got.is_broken if is_history else not got.ticks and got.rejected
+    outcome: Outcome = "wrong_content" if is_useless else "partial"
     return outcome, "; ".join(notes)[:REASON_LIMIT]
 
 

@@ -186,7 +186,7 @@ def _result(
 ) -> PollResult:
     rejected = numbered(got.rejected)
     unchanged = sum(tick.is_unchanged for tick in got.ticks)
-    outcome, reason = outcome_of(got)
+    outcome, reason = outcome_of(got, is_history=purpose != "minute")
     record = PollRecord(
         market=poll.market,
         source=poll.source,

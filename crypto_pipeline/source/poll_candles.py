@@ -120,7 +120,9 @@ def take_candles(
             is_backfill=is_backfill,
         )
         part.candles = [candle for candle in candles if start <= candle.open_at < end]
-        if not is_backfill:
+        if is_backfill:
+            _note_broken(part, symbol)
+        else:
             _note_unheard(part, symbol, end=end, finished_by=finished_by)
         return part
 
@@ -136,6 +138,13 @@ def take_candles(
     failures = [failure for part in parts for failure in part.failures]
     if is_backfill and parts and len(failures) == len(parts):
         got.failures += failures
+
+
+def _note_broken(part: Gathered, symbol: str) -> None:
+    """What a cut body did not get to is still to be had; a row that was refused is not."""
+    if part.is_broken:
+        part.notes.append(f"not all candles of {symbol}: a body is no whole JSON")
+        part.missed.append(symbol)
 
 
 def _note_unheard(part: Gathered, symbol: str, *, end: datetime, finished_by: datetime) -> None:

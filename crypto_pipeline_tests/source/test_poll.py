@@ -172,6 +172,47 @@ def test_history__pages_and_marks_backfill() -> None:
     assert max(candle.open_at for candle in got.candles) == POLL_AT - timedelta(minutes=1)
 
 
+def history(app: App, *, minutes: int, symbols: tuple[str, ...] = SYMBOLS) -> PollResult:
+    return fetch_history(
+        venue(app),
+        market="simulated",
+        source="simulator:binance:7",
+        symbols=symbols,
+        start=POLL_AT - timedelta(minutes=minutes),
+        end=POLL_AT,
+        clock=FakeClock(),
+        purpose="repair",
+    )
+
+
+@pytest.mark.parametrize("minutes", [10, 1])
+def test_history__a_row_that_breaks_a_rule_is_an_answer(minutes: int) -> None:
+    """It breaks it at the next try too; and the venue is not left alone for it."""
+    app = simulator()
+    fault(app, "nan", endpoint="/api/v3/klines")
+    got = history(app, minutes=minutes, symbols=SYMBOLS[:1])
+    assert (len(got.candles), len(got.rejected)) == (minutes - 1, 1)
+    assert (got.poll.outcome, got.poll.candles_missed) == ("partial", ())
+
+
+def test_history__what_a_cut_body_did_not_get_to_is_missed() -> None:
+    app = simulator()
+    fault(app, "cut_body", endpoint="/api/v3/klines")
+    got = history(app, minutes=10)
+    assert got.poll.outcome == "partial"
+    (cut,) = got.poll.candles_missed
+    whole = [candle for candle in got.candles if candle.symbol != cut]
+    assert len(whole) == 20
+    assert len(got.candles) < 30
+
+
+def test_history__nothing_but_a_broken_body_is_none() -> None:
+    app = simulator()
+    fault(app, "not_json", endpoint="/api/v3/klines")
+    got = history(app, minutes=10, symbols=SYMBOLS[:1])
+    assert (got.poll.outcome, got.candles) == ("wrong_content", ())
+
+
 def test_history__down_venue_is_a_record() -> None:
     app = simulator()
     fault(app, "451", count=10)
