@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -40,9 +40,9 @@ class Job:
     def parts(self) -> tuple[Stretch, ...]:
         """Day by day, oldest first, and within a day by groups of symbols."""
         return tuple(
-            Stretch(symbols=tuple(self.symbols[n : n + GROUP]), start=start, end=end)
+            group
             for start, end in _days(self.start, self.end)
-            for n in range(0, len(self.symbols), GROUP)
+            for group in in_groups(Stretch(symbols=tuple(self.symbols), start=start, end=end))
         )
 
     def done(self) -> frozenset[str]:
@@ -67,6 +67,12 @@ class Job:
 
     def finish(self) -> None:
         self.file.unlink(missing_ok=True)
+
+
+def in_groups(stretch: Stretch) -> Iterator[Stretch]:
+    """The same minutes, some symbols at a time."""
+    for n in range(0, len(stretch.symbols), GROUP):
+        yield replace(stretch, symbols=stretch.symbols[n : n + GROUP])
 
 
 def _name(part: Stretch) -> str:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import get_args
 
-from crypto_pipeline.backfill.job import Job
+from crypto_pipeline.backfill.job import Job, in_groups
 from crypto_pipeline.backfill.ledger import Missing, due_days, due_stretches, open_minutes
 from crypto_pipeline.backfill.stretch import Stretch, StretchFetch, Taken
 from crypto_pipeline.contract.poll import Purpose
-from crypto_pipeline.errors import SettingsError
+from crypto_pipeline.errors import MarketError, SettingsError
 from crypto_pipeline.lake.rows import read_days
 from crypto_pipeline.settings import Settings, VenueName
 from crypto_pipeline.silver.schema import GAPS
@@ -126,8 +126,9 @@ def days_to_repair(settings: Settings, *, now: datetime | None = None) -> list[d
 def repair_day(settings: Settings, day: date, *, now: datetime | None = None) -> Report:
     """Ask each venue for what the ledger says it owes of a day; what comes closes the gap.
 
-    Nothing is kept between two runs but the ledger itself: a minute whose candle came is asked
-    for no more once silver has taken it, so a run that was stopped goes on where it was.
+    A venue that gives nothing is `left`, and the others are asked. Nothing is kept between two
+    runs but the ledger itself: a minute whose candle came is asked for no more once silver has
+    taken it, so a run that was stopped goes on where it was.
     """
     report, moment = Report(), now or SystemClock().now()
     missing = [one for one in _missing(settings, since=day) if one.minute_at.date() == day]
@@ -136,8 +137,11 @@ def repair_day(settings: Settings, day: date, *, now: datetime | None = None) ->
         stretches = due_stretches(missing, source=source, now=moment)
         if not stretches:
             continue
-        with open_fetch(settings, source=source, purpose="repair") as fetch:
-            _repair(fetch, stretches, report)
+        try:
+            with open_fetch(settings, source=source, purpose="repair") as fetch:
+                _repair(fetch, stretches, report)
+        except MarketError as error:
+            report.left.append(f"{name}: {error}")
     return report
 
 
@@ -147,8 +151,8 @@ def _repair(fetch: StretchFetch, stretches: Sequence[Stretch], report: Report) -
         start = max(whole.start, oldest or whole.start)
         part = Stretch(symbols=whole.symbols, start=min(start, whole.end), end=whole.end)
         report.beyond += whole.minutes - part.minutes
-        if part.minutes:
-            report.add(part, fetch.take(part))
+        for group in in_groups(part) if part.minutes else ():
+            report.add(group, fetch.take(group))
 
 
 @contextmanager

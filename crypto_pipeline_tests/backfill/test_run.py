@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from crypto_pipeline.backfill import run
 from crypto_pipeline.backfill.command import parse_moment
 from crypto_pipeline.backfill.job import Job
-from crypto_pipeline.errors import SettingsError
-from crypto_pipeline_tests.stream.fakes import START, FakeClock, settings_for
+from crypto_pipeline.backfill.ledger import Missing
+from crypto_pipeline.backfill.stretch import Stretch, Taken
+from crypto_pipeline.errors import MarketError, PermanentMarketError, SettingsError
+from crypto_pipeline.settings import Settings
+from crypto_pipeline_tests.stream.fakes import MINUTE, START, FakeClock, FakeVenue, settings_for
 
 
 def planned(folder: Path, start: datetime, end: datetime, venue: str = "binance") -> Job:
@@ -58,6 +66,61 @@ def test_a_lake_without_a_ledger_has_nothing_to_repair(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, MARKET="live")
     assert run.days_to_repair(settings, now=START) == []
     assert run.repair_day(settings, date(2026, 11, 23), now=START) == run.Report()
+
+
+@dataclass
+class FakeFetch:
+    """A venue that gives what it is asked for, or raises what it has to."""
+
+    asked: list[Stretch] = field(default_factory=list)
+    error: MarketError | None = None
+    feed: Any = field(default_factory=lambda: SimpleNamespace(venue=FakeVenue()))
+    clock: FakeClock = field(default_factory=FakeClock)
+
+    def take(self, stretch: Stretch) -> Taken:
+        if self.error is not None:
+            raise self.error
+        self.asked.append(stretch)
+        return Taken(candles=stretch.minutes)
+
+
+@pytest.fixture
+def venues(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeFetch]:
+    """By their sources; each owes ten minutes of 25 symbols."""
+    found = {name: FakeFetch() for name in ("binance", "kraken", "coinbase")}
+    missing = [
+        Missing(source=source, symbol=f"C{n:02}-USDT", minute_at=START - k * MINUTE, due_at=START)
+        for source in found
+        for n in range(25)
+        for k in range(1, 11)
+    ]
+
+    @contextmanager
+    def open_fetch(settings: Settings, *, source: str, purpose: str) -> Iterator[FakeFetch]:
+        assert purpose == "repair"
+        yield found[source]
+
+    monkeypatch.setattr(run, "_missing", lambda *_, **__: missing)
+    monkeypatch.setattr(run, "open_fetch", open_fetch)
+    return found
+
+
+def test_a_venue_that_refuses_does_not_keep_the_others_from_being_asked(
+    venues: dict[str, FakeFetch], tmp_path: Path
+) -> None:
+    venues["binance"].error = PermanentMarketError("451: not in your country")
+    report = run.repair_day(settings_for(tmp_path, MARKET="live"), START.date(), now=START)
+    assert report.left == ["binance: 451: not in your country"]
+    assert report.candles == 2 * 250
+
+
+def test_a_repair_of_many_symbols_is_done_some_at_a_time(
+    venues: dict[str, FakeFetch], tmp_path: Path
+) -> None:
+    """As a backfill: all of a whole venue's night would not fit into memory."""
+    report = run.repair_day(settings_for(tmp_path, MARKET="live"), START.date(), now=START)
+    assert [len(one.symbols) for one in venues["kraken"].asked] == [10, 10, 5]
+    assert (report.parts, report.minutes, report.left) == (9, 750, [])
 
 
 @pytest.mark.parametrize(
