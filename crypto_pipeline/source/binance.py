@@ -12,7 +12,7 @@ from typing import Any
 from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.poll import Rejected
 from crypto_pipeline.contract.tick import Tick
-from crypto_pipeline.errors import RequestRefusedError, WrongContentError
+from crypto_pipeline.errors import MarketError, RequestRefusedError, WrongContentError
 from crypto_pipeline.source import binance_rows
 from crypto_pipeline.source.body import short
 from crypto_pipeline.source.client import MarketClient
@@ -54,13 +54,22 @@ class Binance:
             return Snapshot(parts=(self._page(None, self._listing.symbols(self._trading)),))
         known, unknown = self._split(symbols)
         try:
-            return self._snapshot(known, unknown)
+            found = self._snapshot(known, unknown)
         except RequestRefusedError as error:
             if error.code != INVALID_SYMBOL:
                 raise
-        self.listed_symbols()
-        known, unknown = self._split(symbols)
-        return self._snapshot(known, unknown)
+            self.listed_symbols()
+            return self._snapshot(*self._split(symbols))
+        return self._whole(found, symbols, known) if _is_refused(found) else found
+
+    def _whole(self, found: Snapshot, symbols: Sequence[str], known: Sequence[str]) -> Snapshot:
+        """Once more without the symbol that a page was refused for; else what was found."""
+        try:
+            self.listed_symbols()
+            listed, unknown = self._split(symbols)
+            return found if listed == known else self._snapshot(listed, unknown)
+        except MarketError:
+            return found
 
     def fetch_candles(self, symbol: str, start: datetime, end: datetime) -> Fetched:
         query = {
@@ -156,6 +165,12 @@ class Binance:
                 f"{path} gave {text[:80]!r}, not an object. Check the address of the venue."
             )
         return content
+
+
+def _is_refused(found: Snapshot) -> bool:
+    """Whether a page of several was refused for a symbol in it."""
+    refusals = [one for one in found.failures if isinstance(one, RequestRefusedError)]
+    return any(one.code == INVALID_SYMBOL for one in refusals)
 
 
 def native_name(symbol: str) -> str:

@@ -126,12 +126,15 @@ class MarketClient:
         deadline = self._clock.now() + timedelta(seconds=PATIENCE_SECONDS)
         for attempt in range(1, self._attempts + 1):
             self._budget.take(weight)
+            asked_at = self._clock.now()
             try:
                 return self._ask(path, query or {})
             except TransientMarketError:
                 pause = FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
-                resumes_at = self._clock.now() + timedelta(seconds=pause)
-                if attempt == self._attempts or resumes_at >= deadline:
+                now = self._clock.now()
+                # The next one may take as long as this one did: a venue that hangs, hangs.
+                ends_at = now + timedelta(seconds=pause) + (now - asked_at)
+                if attempt == self._attempts or ends_at >= deadline:
                     raise
                 self._clock.sleep(pause)
         raise AssertionError("attempts is at least 1")

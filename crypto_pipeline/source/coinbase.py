@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -15,7 +17,7 @@ from crypto_pipeline.errors import MarketError, RequestRefusedError, WrongConten
 from crypto_pipeline.source import coinbase_rows
 from crypto_pipeline.source.client import MarketClient
 from crypto_pipeline.source.clock import instant_of
-from crypto_pipeline.source.venue import Fetched, Origin, Snapshot
+from crypto_pipeline.source.venue import PAGES_SECONDS, Fetched, Origin, Snapshot, too_late
 
 TIME = "/time"
 PRODUCTS = "/products"
@@ -42,8 +44,18 @@ class Coinbase:
                 "coinbase out of VENUES.",
                 code=None,
             )
+        started, has_failed = time.monotonic(), threading.Event()
+
+        def ask(symbol: str) -> Fetched | MarketError:
+            if has_failed.is_set() and time.monotonic() - started > PAGES_SECONDS:
+                return too_late(f"{symbol} was")
+            answer = self._ticker(symbol)
+            if isinstance(answer, MarketError):
+                has_failed.set()
+            return answer
+
         with ThreadPoolExecutor(THREADS) as pool:
-            answers = list(pool.map(self._ticker, symbols))
+            answers = list(pool.map(ask, symbols))
         parts = tuple(answer for answer in answers if isinstance(answer, Fetched))
         errors = [
             (symbol, answer)

@@ -7,6 +7,7 @@ functions that turn the text into contract values. Fetch raises the errors of
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +17,10 @@ from crypto_pipeline.contract.candle import Candle
 from crypto_pipeline.contract.message import MarketKind
 from crypto_pipeline.contract.poll import Rejected
 from crypto_pipeline.contract.tick import Tick
-from crypto_pipeline.errors import MarketError
+from crypto_pipeline.errors import MarketError, TransientMarketError
+
+# Real seconds since the first page; a question that hangs takes as long (source/client.py).
+PAGES_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +73,17 @@ class Snapshot:
 def gather(
     pages: Sequence[Callable[[], Fetched]],
 ) -> tuple[tuple[Fetched, ...], tuple[MarketError, ...]]:
-    """Fetch the pages one by one; a page that fails costs only itself, all that fail raise."""
+    """Fetch the pages one by one; a page that fails costs only itself, all that fail raise.
+
+    After one that failed late the rest are left: another venue may still have the minute.
+    """
+    started = time.monotonic()
     parts: list[Fetched] = []
     failures: list[MarketError] = []
-    for page in pages:
+    for number, page in enumerate(pages):
+        if failures and time.monotonic() - started > PAGES_SECONDS:
+            failures.append(too_late(f"{len(pages) - number} pages were"))
+            break
         try:
             parts.append(page())
         except MarketError as error:
@@ -80,6 +91,10 @@ def gather(
     if failures and not parts:
         raise failures[0]
     return tuple(parts), tuple(failures)
+
+
+def too_late(what: str) -> TransientMarketError:
+    return TransientMarketError(f"{what} not asked for: the minute is too far gone.")
 
 
 def oldest_candle(venue: Venue, *, now: datetime) -> datetime | None:

@@ -13,7 +13,7 @@ from crypto_pipeline.errors import (
     UnexpectedBodyError,
     WrongContentError,
 )
-from crypto_pipeline.source.client import MarketClient
+from crypto_pipeline.source.client import PATIENCE_SECONDS, MarketClient
 from crypto_pipeline_tests.source.builders import FakeClock
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -77,16 +77,21 @@ def test_get__gives_up_after_three_attempts() -> None:
     assert len(seen) == 3
 
 
-def test_get__does_not_retry_past_its_patience() -> None:
+@pytest.mark.parametrize(("seconds", "attempts"), [(13, 1), (10, 2), (1, 3)])
+def test_get__begins_no_attempt_that_would_end_past_its_patience(
+    seconds: int, attempts: int
+) -> None:
+    """A venue that hangs has to leave the next one its part of the minute."""
     clock = FakeClock()
 
     def slow(request: httpx.Request) -> httpx.Response:
-        clock.sleep(13)
+        clock.sleep(seconds)
         raise httpx.ReadTimeout("late")
 
     with pytest.raises(TransientMarketError):
         client(clock, slow).get("/api")
-    assert clock.sleeps.count(13) == 2
+    assert clock.sleeps.count(seconds) == attempts
+    assert sum(clock.sleeps) < PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("status", [429, 418])
