@@ -178,9 +178,12 @@ def intervals(minutes: DataFrame) -> DataFrame:
 
 
 def _events(given: StageInput) -> DataFrame:
-    """Rows of the ledger that may hold a minute of the range: they end with their day."""
-    first, last = given.span or (given.now, given.now)
-    return given.known(GAPS, since=_midnight(first), until=last).select(
+    """Rows of the ledger that may hold a minute of the range: they end with their day.
+
+    An answer about a past interval reaches beyond the instant that its record is of.
+    """
+    first, _ = given.span or (given.now, given.now)
+    return given.known(GAPS, since=_midnight(first)).select(
         "source", "symbol", "from_at", "to_at", "batch", *STATE
     )
 

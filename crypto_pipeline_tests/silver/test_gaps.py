@@ -236,6 +236,22 @@ def test_a_halt_is_given_up_after_three_answers_and_not_after_failures(spark: Sp
     assert brief(ledger.take(Batch(candles=(late,)))) == [(BTC, 1, 2, "halted", "repaired", 3)]
 
 
+def test_an_answer_counts_for_every_row_of_the_interval_that_it_is_about(
+    spark: SparkSession,
+) -> None:
+    """Minutes that were judged one by one are asked for together; the record has the first's
+    instant, and is often alone in its batch."""
+    ledger = Ledger(spark)
+    for number in range(5):
+        bare = minute(number, asked=[BTC], candles=0, outcome="transient")
+        ledger.take(Batch(polls=(bare,)))
+    answered = poll(
+        poll_at=AT - MINUTE, until_at=AT + 3 * MINUTE, purpose="repair", symbols_asked=(BTC,)
+    )
+    said = brief(ledger.take(Batch(polls=(answered,))))
+    assert said == [(BTC, -1, 3, "source_down", "open", 1)]
+
+
 def test_a_poll_record_that_was_sent_twice_is_judged_once(spark: SparkSession) -> None:
     ledger = Ledger(spark)
     ledger.take(Batch(polls=(minute(0), minute(0)), candles=tuple(served(0))))
