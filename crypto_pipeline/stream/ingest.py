@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from crypto_pipeline.contract.poll import Outcome
-from crypto_pipeline.errors import BrokerAwayError, DeliveryError
+from crypto_pipeline.errors import BrokerAwayError, DeliveryError, SpoolFullError
 from crypto_pipeline.observed.ledger import Tally
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.source.clock import Clock, SystemClock, minute_of
@@ -90,6 +90,9 @@ def ingest(
     except (BrokerAwayError, DeliveryError) as error:
         # The minute goes through the same spool and raises the same again if this goes on.
         log.warning("History waits in the spool: %s", error)
+    except SpoolFullError as error:
+        # A minute is a thousandth of it and may well fit.
+        log.warning("History is fetched again at the next poll: %s", error)
     report = ingest_minute(
         settings,
         venue=venue,

@@ -147,6 +147,13 @@ def test_a_full_spool_is_emptied_first_when_the_broker_is_back(world: World) -> 
     assert minutes == [format_time(START), format_time(START + MINUTE * 2)]
 
 
+def test_a_history_that_no_spool_holds_does_not_keep_the_minute_back(tmp_path: Path) -> None:
+    world = World(settings_for(tmp_path, HISTORY_HOURS="48"), limit_bytes=20_000)
+    report = world.call(ingest)
+    assert (report.history_candles, report.ticks, report.delivered) == (0, 2, 1)
+    assert world.waiting() == 0
+
+
 def test_a_torn_poll_is_said_and_its_good_records_go_out(world: World) -> None:
     world.publisher.is_away = True
     with pytest.raises(BrokerAwayError):
