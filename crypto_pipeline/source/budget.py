@@ -161,7 +161,8 @@ class Budget:
                 # In the background a request goes when no other has wanted the turn before it.
                 burst = -1 if self._is_background else allowance.burst - 1
                 slack = burst / allowance.per_second
-                ahead = state.get("due", 0.0) - now.timestamp() - slack
+                state["due"] = _due(state, allowance, now)
+                ahead = state["due"] - now.timestamp() - slack
                 waits.append((ahead, f"the pace is {allowance.per_second:g} requests a second"))
         return max(waits)
 
@@ -231,11 +232,16 @@ def _used(state: State, window: Window, now: datetime) -> tuple[int, int]:
     return number, used if seen == number else 0
 
 
+def _due(state: State, pace: Pace, now: datetime) -> float:
+    """When the pace lets the next request go; further off only after a clock was put back."""
+    return min(float(state.get("due", 0.0)), now.timestamp() + pace.burst / pace.per_second)
+
+
 def _level(state: State, allowance: Allowance, now: datetime) -> Level:
     if isinstance(allowance, Window):
         used = _used(state, allowance, now)[1]
         return Level(window=str(allowance.seconds), used=used, limit=allowance.limit)
-    ahead = (state.get("due", 0.0) - now.timestamp()) * allowance.per_second
+    ahead = (_due(state, allowance, now) - now.timestamp()) * allowance.per_second
     return Level(window="pace", used=max(0.0, ahead), limit=allowance.burst)
 
 

@@ -106,6 +106,15 @@ def test_a_burst_is_free_and_then_the_pace_holds() -> None:
     assert sum(clock.sleeps) == pytest.approx(0.5, abs=0.01)
 
 
+def test_a_clock_that_is_put_back_does_not_close_the_venue() -> None:
+    clock = FakeClock()
+    ours = budget(Pace(per_second=2.0, burst=3), clock=clock)
+    ours.take()
+    clock.at -= timedelta(days=3)
+    ours.take()
+    assert sum(clock.sleeps) <= 3 / 2.0
+
+
 def test_the_venues_count_is_believed_when_it_is_higher() -> None:
     ours = budget(MINUTE, clock=FakeClock())
     ours.take(5)
