@@ -1,19 +1,20 @@
-"""`python -m crypto_pipeline.cluster.spark_server`: become the Spark Connect server of a pod.
+"""`python -m crypto_pipeline.cluster.spark_server`: the Spark Connect server of a pod, guarded.
 
 As the laptop's server, with what a chart sets on top, and with the Kafka user of the lake in a
-JAAS file of its own: readers name no user and no password, so none is in a plan or an event.
+JAAS file of its own: readers name no user and no password, so none is in a plan or an event. It
+is a child of this process, which holds the lake's lease (`embedded/spark_guard.py`).
 """
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from crypto_pipeline import settings as settings_module
-from crypto_pipeline.embedded import jars, java, spark_server
+from crypto_pipeline.embedded import jars, java, spark_guard, spark_server
 from crypto_pipeline.embedded.launch import PROJECT_ROOT, Launch
 from crypto_pipeline.errors import PipelineError, SettingsError
 from crypto_pipeline.settings import Settings
@@ -84,25 +85,31 @@ def argv(launch: Launch, *, heap: str | None, over: Mapping[str, str]) -> tuple[
     return (replaced[0], *heap_options, *options, *replaced[1:])
 
 
+def pod_launch(settings: Settings) -> Launch:
+    """Lay out what the server reads, and say how it is started."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    spark_server.prepare(settings)
+    lay_out_jars(settings)
+    launch = spark_server.launch(settings, java.find())
+    over = properties(settings)
+    jaas = jaas_file(settings)
+    if jaas is not None:
+        over["java.security.auth.login.config"] = str(jaas)
+    return replace(launch, argv=argv(launch, heap=settings.spark_heap, over=over))
+
+
 def main() -> int:
-    """Does not return where all is well; exit code 2 and a sentence otherwise."""
+    """The server's exit code; 2 and a sentence when it may not or cannot be started."""
+    stop = spark_guard.asked_to_stop()
     try:
         settings = settings_module.load()
-        settings.home.mkdir(parents=True, exist_ok=True)
-        spark_server.prepare(settings)
-        lay_out_jars(settings)
-        launch = spark_server.launch(settings, java.find())
-        over = properties(settings)
-        jaas = jaas_file(settings)
-        if jaas is not None:
-            over["java.security.auth.login.config"] = str(jaas)
-        command = argv(launch, heap=settings.spark_heap, over=over)
+        launch = pod_launch(settings)
+        lease = spark_guard.patiently(settings, stop)
     except PipelineError as error:
         sys.stderr.write(f"{error}\n")
-    else:
-        os.chdir(launch.cwd)
-        os.execve(command[0], command, {**settings_module.process_environment(), **launch.env})
-    return 2
+        return 2
+    env = {**settings_module.process_environment(), **launch.env}
+    return spark_guard.guard(lease, launch.argv, stop, env=env, cwd=launch.cwd)
 
 
 def _quoted(text: str) -> str:

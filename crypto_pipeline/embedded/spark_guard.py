@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,15 +68,21 @@ def launch(settings: Settings, server: Launch) -> Launch:
 def main() -> int:
     """`python -m … FILE`: the file holds the server's command as JSON, without the lease."""
     argv = json.loads(Path(sys.argv[1]).read_text())
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = asked_to_stop()
     try:
         lease = patiently(settings_module.load(), stop)
     except PipelineError as error:
         _say(str(error))
         return 2
     return guard(lease, argv, stop)
+
+
+def asked_to_stop() -> threading.Event:
+    """Set by TERM or INT from here on, of which a container's first process hears only so."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def patiently(settings: Settings, stop: threading.Event) -> Lease:
@@ -92,10 +98,22 @@ def patiently(settings: Settings, stop: threading.Event) -> Lease:
             _say(str(error))
 
 
-def guard(lease: Lease, argv: Sequence[str], stop: threading.Event) -> int:
-    """Run the server for as long as the lease holds; its exit code, or LOST."""
+def guard(
+    lease: Lease,
+    argv: Sequence[str],
+    stop: threading.Event,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> int:
+    """Run the server for as long as the lease holds; its exit code, or LOST.
+
+    Without `env` and `cwd` the server has those of this process.
+    """
     with_epoch = [argv[0], f"-D{EPOCH_SETTING}={lease.epoch}", *argv[1:]]
-    server = subprocess.Popen(with_epoch, stdin=subprocess.DEVNULL, preexec_fn=kill_with_parent)
+    server = subprocess.Popen(
+        with_epoch, stdin=subprocess.DEVNULL, preexec_fn=kill_with_parent, env=env, cwd=cwd
+    )
     ended = threading.Event()
     threading.Thread(target=_renewing, args=(lease, ended), daemon=True).start()
     try:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import http.server
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +19,16 @@ import pytest
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.cluster import poll_to_gold, spark_executor, spark_server, wait_for
 from crypto_pipeline.contract import topic
+from crypto_pipeline.embedded import processes
 from crypto_pipeline.embedded import spark_server as laptop
 from crypto_pipeline.embedded.java import JavaHome
 from crypto_pipeline.errors import ServiceError, SettingsError
+from crypto_pipeline.lake.lease import Record
+from crypto_pipeline.lake.lease_store import FolderStore
 from crypto_pipeline.settings import Settings
-from crypto_pipeline_tests.conftest import free_port
+from crypto_pipeline_tests.cluster import hasty_server
+from crypto_pipeline_tests.conftest import ROOT, free_port
+from crypto_pipeline_tests.waiting import wait_until
 
 CANARY = 'canary"\\4711'
 JAVA = JavaHome(path=Path("/usr/bin/java"), version=21, is_wheel=False)
@@ -189,3 +199,85 @@ def test_an_executor_is_started_as_spark_asks(tmp_path: Path) -> None:
 def test_an_executor_without_a_driver_is_a_sentence() -> None:
     with pytest.raises(SettingsError, match="SPARK_DRIVER_URL is not set"):
         spark_executor.argv(Path("/usr/bin/java"), {"SPARK_EXECUTOR_MEMORY": "1g"})
+
+
+# Stands in for Java: says a version, then what it was started with, and waits.
+STAND_IN = """#!/bin/sh
+if [ "$1" = -version ]; then echo 'openjdk version "21.0.1"' >&2; exit 0; fi
+{ echo "$$"; echo "$1"; pwd; echo "$SPARK_HOME"; echo "$GIVEN"; } > "$NOTE.part"
+mv "$NOTE.part" "$NOTE"
+while :; do sleep 0.1; done
+"""
+
+
+@contextmanager
+def pod(folder: Path, name: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A pod's server on the lake of the folder, and the file where it says what it was given."""
+    java, note, state = folder / "bin" / "java", folder / f"{name}.note", folder / name
+    java.parent.mkdir(exist_ok=True)
+    java.write_text(STAND_IN)
+    java.chmod(0o700)
+    environment = {
+        "PATH": f"{java.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "GIVEN": "kept",
+        "STATE_DIR": str(state), "LAKE_ROOT": str(folder / "lake"), "MARKET": "simulated",
+        "SPARK_CONNECT_TOKEN": "t", "NOTE": str(note),
+    }  # fmt: skip
+    process = subprocess.Popen(
+        (sys.executable, "-m", hasty_server.__name__),
+        env=environment, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process, note
+    finally:
+        process.kill()
+        processes.kill(processes.family([process.pid], processes.running()))
+        process.communicate()
+
+
+def lease_of(folder: Path) -> Record:
+    found = FolderStore(folder / "lake" / "_lease").newest()
+    assert found is not None
+    return found.record
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_pods_server_runs_under_the_lease_and_a_stop_ends_it_and_gives_the_lease_back(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with pod(tmp_path, "one") as (process, note):
+        wait_until(note.exists, seconds=30)
+        pid, epoch, folder, home, given = note.read_text().splitlines()
+        assert epoch == "-Dspark.cryptopipeline.leaseEpoch=1"
+        assert Path(folder) == laptop.folder(load(tmp_path, STATE_DIR=str(tmp_path / "one")))
+        assert (home, given) == (str(laptop.pyspark_home()), "kept")
+        assert (lease_of(tmp_path).epoch, lease_of(tmp_path).is_released) == (1, False)
+
+        process.send_signal(number)
+
+        # The stand-in has no handler: as a shell says it of a process that TERM ended.
+        assert process.wait(10) == 128 + signal.SIGTERM
+        assert int(pid) not in processes.running()
+        assert lease_of(tmp_path).is_released
+
+
+def test_the_server_of_a_second_pod_is_refused_with_the_first_ones_name(tmp_path: Path) -> None:
+    with pod(tmp_path, "one") as (first, note):
+        wait_until(note.exists, seconds=30)
+        with pod(tmp_path, "two") as (second, other_note):
+            _, said = second.communicate(timeout=30)
+
+        assert second.returncode == 2
+        assert f"Another server writes this lake: process {first.pid} on " in said
+        assert "Traceback" not in said
+        assert not other_note.exists()
+        assert first.poll() is None
+        assert lease_of(tmp_path).epoch == 1
+
+
+def test_a_pods_server_that_ends_by_itself_tells_its_exit_code(tmp_path: Path) -> None:
+    with pod(tmp_path, "one") as (process, note):
+        wait_until(note.exists, seconds=30)
+        os.kill(int(note.read_text().split()[0]), signal.SIGKILL)
+
+        assert process.wait(10) == 128 + signal.SIGKILL
+        assert lease_of(tmp_path).is_released

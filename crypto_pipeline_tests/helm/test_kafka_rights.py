@@ -33,7 +33,7 @@ from kafka.errors import KafkaError
 from crypto_pipeline.contract import topic
 from crypto_pipeline.contract.topic import TOPICS
 from crypto_pipeline.doctor.kafka import look as doctor_of_kafka
-from crypto_pipeline.embedded import jars
+from crypto_pipeline.embedded import jars, processes
 from crypto_pipeline.embedded import spark_server as laptop_spark
 from crypto_pipeline.errors import PipelineError, StreamError
 from crypto_pipeline.kafka_settings import ROLES, KafkaLogin, KafkaRole
@@ -259,7 +259,7 @@ def test_each_workload_does_its_job(secured: SecuredBroker) -> None:
 
 @contextmanager
 def spark_server(settings: Settings) -> Iterator[tuple[int, Path]]:
-    """The Spark server as a pod starts it: its process id and its log."""
+    """The Spark server as a pod starts it: the process id of Java and the log."""
     log = settings.state_dir / "pod-spark.log"
     token = {"SPARK_CONNECT_TOKEN": spark_token(settings).reveal(), "SPARK_HEAP": "1g"}
     environment = {**process_environment(), **settings.environment(), **token}
@@ -268,9 +268,10 @@ def spark_server(settings: Settings) -> Iterator[tuple[int, Path]]:
         process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=output, stderr=output)
     try:
         await_ready(lambda: laptop_spark.is_ready(settings), process, log, seconds=240)
-        yield process.pid, log
+        (java,) = (one for one in processes.running().values() if one.parent == process.pid)
+        yield java.pid, log
     finally:
-        process.kill()
+        process.terminate()
         process.wait(30)
 
 
@@ -288,6 +289,7 @@ def test_spark_reads_the_topics_as_the_lake_and_nobody_sees_the_password(
         run = pipeline.run(RAW)
         ends = read_ends(settings.as_kafka_user("lake"), INGESTED)
         spans = [s for t in ends.topics.values() for s in t.partitions.values()]
+        assert pipeline.lake.lease_epoch == 1
         assert run.rows_in == sum(span.end - span.beginning for span in spans) > 0
         command = Path(f"/proc/{pid}/cmdline").read_text()
         assert "java.security.auth.login.config" in command

@@ -12,9 +12,12 @@ import pytest
 
 from crypto_pipeline.doctor import store as subject
 from crypto_pipeline.doctor.finding import Finding
+from crypto_pipeline.lake.lease import Record
+from crypto_pipeline.lake.lease_store import lease_store
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.conftest import free_port
 from crypto_pipeline_tests.in_thread import serving
+from crypto_pipeline_tests.lake.test_lease import holder
 from crypto_pipeline_tests.store.authority import Authority
 from crypto_pipeline_tests.store.policy import Grant
 from crypto_pipeline_tests.store.proxy import Proxy
@@ -233,19 +236,16 @@ def test_the_stacks_own_policy_is_enough_without_a_vacuum_of_raw(
 def test_the_readers_policy_is_enough_to_read(
     values: dict[str, str], stack: Stack, make_settings: MakeSettings, proxy: Proxy
 ) -> None:
+    settings = make_settings(**{**values, "LAKE_ROOT": stack.outputs["LakeRoot"]})
+    lease_store(settings).create(Record(epoch=1, holder=holder("one"), is_released=True))
     authority = Authority(given={CALLER: stack.grants("ReadLakePolicy")})
     proxy.decide, proxy.review = authority.decide, authority.review
-    settings = make_settings(**{**values, "LAKE_ROOT": stack.outputs["LakeRoot"]})
     assert wrongs(settings, writes=False) == {}
 
 
 def test_the_holder_of_the_lease_is_told(
     values: dict[str, str], make_settings: MakeSettings
 ) -> None:
-    from crypto_pipeline.lake.lease import Record
-    from crypto_pipeline.lake.lease_store import lease_store
-    from crypto_pipeline_tests.lake.test_lease import holder
-
     settings = make_settings(**values)
     lease_store(settings).create(Record(epoch=7, holder=holder("one")))
     (line,) = [f.line() for f in look(settings) if f.subject == "S3 lease"]

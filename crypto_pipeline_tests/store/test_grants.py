@@ -18,9 +18,9 @@ from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
 from deltalake import write_deltalake
 
 from crypto_pipeline.keeping_settings import LAYER_DAYS
-from crypto_pipeline.lake.lease import Terms, take
+from crypto_pipeline.lake.lease import FOLDER, Terms, file_name, take
 from crypto_pipeline.lake.lease_store import lease_store
-from crypto_pipeline.lake.opening import open_delta
+from crypto_pipeline.lake.opening import exists, open_delta
 from crypto_pipeline.settings import Settings
 from crypto_pipeline_tests.lake.test_lease import holder
 from crypto_pipeline_tests.store.authority import Authority
@@ -82,6 +82,12 @@ def read_layer(layer: str) -> Operation:
         assert open_delta(f"{world.root}/{layer}/no-table") is None
 
     return read
+
+
+def see_that_another_took_over(world: World) -> None:
+    """As a run looks before each commit; there is no third lease."""
+    assert exists(world.root, f"{FOLDER}/{file_name(2)}")
+    assert not exists(world.root, f"{FOLDER}/{file_name(3)}")
 
 
 def write_tables(world: World) -> None:
@@ -157,7 +163,9 @@ def test_a_grant_too_many_is_found(world: World) -> None:
 
 def test_who_reads_has_what_it_takes_and_no_more(world: World) -> None:
     write_tables(world)
+    world.admin.put_object(Bucket=BUCKET, Key=f"{PREFIX}/{FOLDER}/{file_name(2)}", Body=b"{}")
     operations = {layer: read_layer(layer) for layer in LAYER_DAYS}
+    operations["lease"] = see_that_another_took_over
     with world.acting("ReadLakePolicy"):
         for operation in operations.values():
             operation(world)

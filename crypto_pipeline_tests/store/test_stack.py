@@ -136,7 +136,7 @@ class TestDeployed:
 
     def test_each_role_has_its_policies_and_no_other(self, stack: Stack) -> None:
         assert {role: stack.attached(role) for role in stack.names if "Role" in role} == {
-            "SparkRole": {"WriteLakePolicy"},
+            "SparkRole": {"WriteLakePolicy", "HoldLeasePolicy"},
             "CodeLocationRole": {"ReadLakePolicy"},
             "MachineRoleOfAll": POLICIES,
             "ReaderRole": {"ReadLakePolicy"},
