@@ -24,6 +24,12 @@ REPAIR_JOB = "gap_repair"
 UPKEEP_JOB = "lake_upkeep"
 HISTORY_JOB = "history_upkeep"
 
+# The queue takes the highest first, 0 where nothing is said, and within one the oldest.
+PRIORITY = "dagster/priority"
+MAX_RUNTIME = "dagster/max_runtime"
+# Seconds; what a whole cycle may take is in deploy/dagster.yaml.
+LONGEST_POLL = "600"
+
 # A day that was asked for is looked at again when its candles had the time to reach the ledger.
 REPAIR_PAUSE = timedelta(minutes=5)
 # A little less than the five seconds after which Dagster asks a sensor again.
@@ -51,6 +57,7 @@ ingestion = dg.define_asset_job(
         ["stream", "market_rejected"],
     ),
     executor_def=dg.in_process_executor,
+    tags={PRIORITY: "10", MAX_RUNTIME: LONGEST_POLL},
     description="One poll of the market into the topics",
 )
 
@@ -63,6 +70,7 @@ lake_cycle = dg.define_asset_job(
         ["stream", "pipeline_status"],
     ),
     executor_def=dg.in_process_executor,
+    tags={PRIORITY: "5"},
     description="Whatever is new on the topics, through every table to the forecast",
 )
 
@@ -71,6 +79,8 @@ candle_backfill = dg.define_asset_job(
     BACKFILL_JOB,
     selection=dg.AssetSelection.assets(["backfill", "candle_backfill"]),
     executor_def=dg.in_process_executor,
+    # A range of days must not keep the night's audit and the repair of gaps waiting.
+    tags={PRIORITY: "-1"},
     description="A day of the watch-list's candles, fetched anew",
 )
 

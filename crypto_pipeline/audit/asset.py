@@ -8,7 +8,7 @@ import dagster as dg
 from crypto_pipeline.backfill.asset import WHOLE_DAYS
 from crypto_pipeline.resources.day_work import NO_DIFFERENCE, DayWork
 from crypto_pipeline.resources.lake import asset_key
-from crypto_pipeline.resources.specs import OWNERS
+from crypto_pipeline.resources.specs import BACKGROUND_POOL, OWNERS
 from crypto_pipeline.stages import STAGES
 
 AUDIT_DAY = dg.AssetKey(["audit", "audit_day"])
@@ -20,6 +20,7 @@ AUDIT_DAY = dg.AssetKey(["audit", "audit_day"])
     kinds={"delta", "spark"},
     owners=OWNERS,
     partitions_def=WHOLE_DAYS,
+    pool=BACKGROUND_POOL,
     deps=[asset_key(table) for stage in STAGES for table in stage.outputs],
     check_specs=[
         dg.AssetCheckSpec(

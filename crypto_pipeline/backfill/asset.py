@@ -4,6 +4,7 @@
 import dagster as dg
 
 from crypto_pipeline.resources.day_work import DayWork
+from crypto_pipeline.resources.specs import BACKGROUND_POOL
 from crypto_pipeline.stream.asset import OWNERS, market_api
 
 # The first day of which the first venue has minutes: its oldest pair began on 2017-08-17.
@@ -20,6 +21,7 @@ DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
     kinds={"kafka", "python"},
     owners=OWNERS,
     partitions_def=WHOLE_DAYS,
+    pool=BACKGROUND_POOL,
     deps=[market_api.key],
     description="A day's exchange candles of the watch-list, sent to the topic once more",
 )
@@ -35,6 +37,7 @@ def candle_backfill(
     kinds={"kafka", "python"},
     owners=OWNERS,
     partitions_def=DAYS,
+    pool=BACKGROUND_POOL,
     deps=[market_api.key, dg.AssetKey(["silver", "gaps"])],
     description="The candles that the ledger of a day says are missing, asked for once more",
 )

@@ -14,6 +14,8 @@ from crypto_pipeline.stage import Stage
 
 OWNERS = ["team:market-data"]
 LAKE_POOL = "lake"
+# Days that were asked for: one run at a time, so that a poll and a cycle find a place.
+BACKGROUND_POOL = "background"
 
 # One definition of fresh: the graph, the checks and the screen take it from here.
 FRESHNESS = dg.FreshnessPolicy.time_window(
