@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,11 +96,39 @@ def test_the_images_start_as_the_pods_do() -> None:
 
 
 def test_the_pods_never_replace_an_entry_point_that_they_need() -> None:
-    """Executors come with the one word `executor`, which only the entry point understands."""
+    """It knows the one word `executor`, and what has to be done before the code server starts."""
     for target, made, _ in ours():
-        if target == "spark-server":
+        if target == "spark-server" or made["name"] == "code-location":
             assert "command" not in made
     assert config("spark-server", stages()).entrypoint == ("spark-entrypoint.sh",)
+    assert config("pipeline", stages()).entrypoint == ("pipeline-entrypoint.sh",)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_runs_of_a_code_server_that_is_gone_are_failed_before_the_next_one_starts(
+    tmp_path: Path, code: int
+) -> None:
+    """And it starts even so when that did not work."""
+    assert entered(tmp_path, config("pipeline", stages()).command, python_ends_with=code) == [
+        "python -m crypto_pipeline.resources.dead_runs",
+        " ".join(config("pipeline", stages()).command),
+    ]
+
+
+def test_another_command_of_the_image_fails_no_runs(tmp_path: Path) -> None:
+    assert entered(tmp_path, ("dagster", "instance", "migrate")) == ["dagster instance migrate"]
+
+
+def entered(folder: Path, command: tuple[str, ...], *, python_ends_with: int = 0) -> list[str]:
+    """What the entry point of `pipeline` starts, in its order, by programs that only say so."""
+    said = folder / "said"
+    for name, code in (("python", python_ends_with), ("dagster", 0)):
+        program = folder / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >> {said}\nexit {code}\n')
+        program.chmod(0o700)
+    script = ROOT / "deploy" / "docker" / "pipeline-entrypoint.sh"
+    subprocess.run([script, *command], env={"PATH": f"{folder}:/usr/bin:/bin"}, check=True)
+    return said.read_text().splitlines()
 
 
 def test_the_pods_modules_are_in_the_image() -> None:
