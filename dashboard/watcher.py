@@ -1,7 +1,8 @@
 """One thread a process that watches for the operator's thresholds and tells a webhook.
 
 It reads the shared feed, as every session does; without a webhook it keeps the log only. What
-could not be told is tried again, in order, and dropped oldest first when it grows too much.
+could not be told is tried again, in order and ever more seldom, and dropped oldest first when it
+grows too much. What the webhook refuses for good is dropped at once.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -23,7 +24,12 @@ from dashboard.feed import Look
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 300.0
 WAITING_KEPT = 200
+# Lines of a chat message; `events` has all.
+LINES = 20
+# Of the answers 4xx, those after which the same message may be taken.
+TRANSIENT = (408, 429)
 TIMEOUT = httpx.Timeout(5.0)
 Send = Callable[[dict[str, Any]], None]
 
@@ -43,6 +49,7 @@ class Watcher:
         self._look, self._send, self._every = look, send, every_seconds
         self._log = Log()
         self._waiting: deque[Event] = deque(maxlen=WAITING_KEPT)
+        self._pause, self._not_before = every_seconds, datetime.min.replace(tzinfo=UTC)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
         self.events: tuple[Event, ...] = ()
@@ -70,24 +77,53 @@ class Watcher:
         self.events = tuple(self._log.events)
         if self._send is None:
             self._waiting.clear()
-        elif self._waiting:
-            self._tell(self._send)
+        elif self._waiting and now >= self._not_before:
+            self._tell(self._send, now)
 
-    def _tell(self, send: Send) -> None:
+    def _tell(self, send: Send, now: datetime) -> None:
         events = list(self._waiting)
         try:
-            send({"kind": "alerts", "events": [as_json(event) for event in events]})
+            send(content(events))
         except httpx.HTTPError as error:
             self.failed += 1
             # Its text may hold the address, which is a secret.
-            log.warning("The webhook of the alerts did not take them: %s", type(error).__name__)
+            if is_refused(error):
+                log.warning("ALERT_WEBHOOK_URL refuses alerts; %d are dropped.", len(events))
+                self._waiting.clear()
+                return
+            log.warning("ALERT_WEBHOOK_URL did not take alerts: %s", type(error).__name__)
+            self._not_before = now + timedelta(seconds=self._pause)
+            self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
         else:
             self.sent += len(events)
+            self._pause = self._every
             self._waiting.clear()
 
     def _run(self) -> None:
         while not self._stopping.wait(self._every):
             self.step(datetime.now(UTC))
+
+
+def is_refused(error: httpx.HTTPError) -> bool:
+    """Whether the same message would be refused again."""
+    if not isinstance(error, httpx.HTTPStatusError):
+        return False
+    status = error.response.status_code
+    return 400 <= status < 500 and status not in TRANSIENT
+
+
+def content(events: Sequence[Event]) -> dict[str, Any]:
+    """What a webhook gets; `text` alone is what chat services show."""
+    lines = [
+        f"{'BEGUN' if event.has_begun else 'ENDED'} {event.kind} {event.symbol}: {event.words}"
+        for event in events
+    ]
+    more = [f"and {len(lines) - LINES} more"] if len(lines) > LINES else []
+    return {
+        "text": "\n".join([*lines[:LINES], *more]),
+        "kind": "alerts",
+        "events": [as_json(event) for event in events],
+    }
 
 
 def as_json(event: Event) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ from crypto_pipeline.setting_values import Secret
 from crypto_pipeline_tests.dashboard.market import NOW, make_feed, summary, tick, whole_market
 from dashboard import frames
 from dashboard.alerts import EVERYTHING, LOG_KEPT, Log, Thresholds, exceeded, watch
-from dashboard.watcher import WAITING_KEPT, Watcher, webhook
+from dashboard.watcher import LINES, LONGEST_PAUSE_SECONDS, WAITING_KEPT, Watcher, webhook
 
 LIMITS = Thresholds(move_percent=2, volatility_percent=100, stale_seconds=180)
 MINUTE = timedelta(minutes=1)
@@ -65,14 +66,17 @@ def test_the_log_is_bounded_and_an_empty_market_changes_nothing():
 
 
 class Receiver:
-    """A webhook that can be away."""
+    """A webhook that can be away, or answer with another status than 200."""
 
     def __init__(self):
-        self.is_away, self.bodies = False, []
+        self.is_away, self.status, self.bodies, self.tries = False, 200, [], 0
 
     def __call__(self, body):
+        self.tries += 1
         if self.is_away:
             raise httpx.ConnectError("secret address")
+        request = httpx.Request("POST", "https://hooks.example/secret")
+        httpx.Response(self.status, request=request).raise_for_status()
         self.bodies.append(body)
 
 
@@ -105,6 +109,56 @@ def test_what_could_not_be_told_waits_and_goes_first_and_its_address_is_not_logg
     seen.step(NOW + timedelta(seconds=5))
     assert [event["state"] for event in receiver.bodies[0]["events"]] == ["begun", "ended"]
     assert WAITING_KEPT >= 100
+
+
+def test_the_webhook_gets_the_text_that_chat_services_show():
+    receiver, feed = Receiver(), make_feed(tick(), summary(return_5m=0.05, volatility_1h=0.1))
+    seen = watcher(receiver, feed)
+    seen.step(NOW)
+    feed.take(summary(return_5m=0.0, volatility_1h=0.1))
+    seen.step(NOW + timedelta(seconds=1))
+    assert [body["text"] for body in receiver.bodies] == [
+        "BEGUN move BTC-USDT: ▲ +5.13 % in 5 min",
+        "ENDED move BTC-USDT: back below its threshold",
+    ]
+
+
+def test_a_text_of_many_alerts_ends_with_how_many_more():
+    receiver, many = Receiver(), [f"C{n}-USDT" for n in range(LINES + 5)]
+    wild = [summary(symbol, return_5m=0.05, volatility_1h=0.1) for symbol in many]
+    watcher(receiver, make_feed(*(tick(symbol) for symbol in many), *wild)).step(NOW)
+    (body,) = receiver.bodies
+    assert body["text"].splitlines()[LINES:] == ["and 5 more"]
+    assert len(body["events"]) == LINES + 5
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 410])
+def test_what_the_webhook_refuses_is_dropped_and_said_once(status, caplog):
+    receiver, feed = Receiver(), make_feed(tick(), summary(return_5m=0.05, volatility_1h=0.1))
+    seen = watcher(receiver, feed)
+    receiver.status = status
+    for second in range(0, 60, 5):
+        seen.step(NOW + timedelta(seconds=second))
+    assert (receiver.tries, seen.waiting, seen.failed) == (1, 0, 1)
+    assert [record.getMessage() for record in caplog.records] == [
+        "ALERT_WEBHOOK_URL refuses alerts; 1 are dropped."
+    ]
+
+
+@pytest.mark.parametrize("status", [408, 429, 503])
+def test_a_webhook_that_is_in_trouble_is_tried_ever_more_seldom(status):
+    receiver, feed = Receiver(), make_feed(tick(), summary(return_5m=0.05, volatility_1h=0.1))
+    seen = watcher(receiver, feed)
+    receiver.status = status
+    tried = []
+    for second in range(0, 1500, 5):
+        before = receiver.tries
+        seen.step(NOW + timedelta(seconds=second))
+        tried += [second] if receiver.tries > before else []
+    pauses = [then - at for at, then in pairwise(tried)]
+    assert pauses[:7] == [5, 10, 20, 40, 80, 160, LONGEST_PAUSE_SECONDS]
+    assert set(pauses[6:]) == {LONGEST_PAUSE_SECONDS}
+    assert seen.waiting >= 1
 
 
 def test_without_a_webhook_the_log_is_kept_and_nothing_waits():
