@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
+from crypto_pipeline.settings import COINGECKO
 from dashboard.buffers import Kept
 from dashboard.points import CandlePoint, ForecastPoint, GapPoint, Key, SummaryPoint, TickPoint
 from dashboard.words import NOTHING, Freshness, count_digits, judge_age, say_price
@@ -57,8 +58,8 @@ class Instrument:
 
 def shown_source(kept: Kept) -> str | None:
     """The source of the tick stored last; two sources are never mixed on one screen."""
-    if kept.latest:
-        return max(kept.latest.values(), key=lambda tick: tick.broker_at).source
+    if tick := newest_tick(kept):
+        return tick.source
     if kept.summaries:
         return max(kept.summaries.values(), key=lambda summary: summary.minute_at).source
     return next(iter(kept.candles), (None,))[0]
@@ -76,7 +77,9 @@ def shown_market(kept: Kept) -> str | None:
 
 
 def newest_tick(kept: Kept) -> TickPoint | None:
-    return max(kept.latest.values(), key=lambda tick: tick.broker_at, default=None)
+    """Of a venue: reference prices ride along in some minutes and are never the market shown."""
+    ticks = (tick for tick in kept.latest.values() if tick.venue != COINGECKO)
+    return max(ticks, key=lambda tick: tick.broker_at, default=None)
 
 
 def instruments(kept: Kept, now: datetime) -> list[Instrument]:

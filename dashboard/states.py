@@ -103,7 +103,7 @@ def awaited(view: View) -> list[tuple[str, bool]]:
     return [
         (f"Broker at {safe_markdown(view.broker)} answers", view.tail.state == "live"),
         ("24 hours of candles (topic market.candles)", bool(kept.candles)),
-        ("First poll of the market (market.ticks, once a minute)", bool(kept.latest)),
+        ("First poll of the market (market.ticks, once a minute)", newest_tick(kept) is not None),
         ("Volatility from the lake (market.summary)", bool(kept.summaries)),
         ("First forecast (market.forecasts)", bool(kept.forecasts)),
     ]

@@ -61,10 +61,11 @@ def tick(
     at: datetime = NOW,
     market: MarketKind = "simulated",
     source: str = SOURCE,
+    venue: str = "binance",
 ) -> TailRecord:
     minute = at.replace(second=0, microsecond=0)
     made = Tick(
-        market=market, source=source, venue="binance", symbol=symbol, poll_at=minute,
+        market=market, source=source, venue=venue, symbol=symbol, poll_at=minute,
         observed_at=at, event_at=None, price=Decimal(price or PRICES.get(symbol, "1.5")),
         bid=None, ask=None, bid_size=None, ask_size=None, open_24h=None, high_24h=None,
         low_24h=None, volume_24h=None, quote_volume_24h=None, market_cap=None,

@@ -66,6 +66,20 @@ def test_sources_are_not_mixed_and_the_newest_one_shows():
     assert frames.instruments(kept, NOW)[0].candles == ()
 
 
+@pytest.mark.parametrize("later", [0, 2])
+def test_reference_prices_of_the_same_minute_never_take_the_venues_place(later):
+    at = NOW + timedelta(seconds=later)
+    reference = tick("BTC-USD", source="coingecko", venue="coingecko", market="live", at=at)
+    venue = tick(source="binance", market="live")
+    for records in ((reference, venue), (venue, reference)):
+        view = make_feed(*records, now=at).snapshot()
+        assert frames.shown_source(view.kept) == "binance"
+        assert [one.symbol for one in frames.instruments(view.kept, at)] == ["BTC-USDT"]
+        assert "venue binance" in states.market_notice(view).text
+    alone = make_feed(reference, candle(source="binance"), now=at).snapshot().kept
+    assert frames.shown_source(alone) == "binance"
+
+
 @pytest.mark.parametrize(
     ("seconds", "badge"),
     [(0, "● fresh 0 s"), (89, "● fresh 89 s"), (90, "▲ stale 90 s"), (300, "✕ dead 5 min")],
