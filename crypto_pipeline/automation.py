@@ -10,6 +10,7 @@ import dagster as dg
 
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.alerting.look import lake_alerts, tell
+from crypto_pipeline.audit.automation import AUDIT_JOB
 from crypto_pipeline.backfill.run import days_to_repair
 from crypto_pipeline.contract import topic
 from crypto_pipeline.errors import MarketError, StreamError
@@ -217,7 +218,15 @@ def upkeep_due(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipRe
     return dg.RunRequest(tags={"due": str(len(works)), "first": works[0].kind})
 
 
-WATCHED_JOBS = (INGESTION_JOB, CYCLE_JOB, REPAIR_JOB, UPKEEP_JOB, HISTORY_JOB)
+WATCHED_JOBS = (
+    INGESTION_JOB,
+    CYCLE_JOB,
+    BACKFILL_JOB,
+    REPAIR_JOB,
+    AUDIT_JOB,
+    UPKEEP_JOB,
+    HISTORY_JOB,
+)
 
 
 @dg.sensor(

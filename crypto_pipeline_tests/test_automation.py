@@ -18,6 +18,7 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
     QueuedRunCoordinatorDaemon,
 )
 
+from crypto_pipeline.automation import WATCHED_JOBS
 from crypto_pipeline.definitions import defs
 from crypto_pipeline_tests.conftest import ROOT
 
@@ -71,3 +72,12 @@ def test_a_range_of_days_takes_one_place_and_the_poll_and_the_cycle_go_before_it
 
 def test_a_poll_that_goes_on_for_ten_minutes_is_ended() -> None:
     assert defs().resolve_job_def("ingestion").run_tags["dagster/max_runtime"] == "600"
+
+
+# Jobs whose failures nobody is told of, each with its reason.
+NOT_TOLD: dict[str, str] = {}
+
+
+def test_the_failure_of_every_job_is_told_or_named_as_not_to_be() -> None:
+    jobs = {name for name in defs().get_repository_def().job_names if not name.startswith("__")}
+    assert jobs == {*WATCHED_JOBS, *NOT_TOLD}

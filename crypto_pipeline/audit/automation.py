@@ -6,8 +6,10 @@ import dagster as dg
 
 from crypto_pipeline.audit.asset import AUDIT_DAY
 
+AUDIT_JOB = "audit_day"
+
 audit_day = dg.define_asset_job(
-    "audit_day",
+    AUDIT_JOB,
     selection=dg.AssetSelection.assets(AUDIT_DAY),
     executor_def=dg.in_process_executor,
     description="Yesterday's books, recounted",

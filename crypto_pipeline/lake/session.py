@@ -1,9 +1,10 @@
-"""One Spark Connect session: found or refused at once, and known by a fixed id."""
+"""One Spark Connect session: found or refused at once; the writer's is known by a fixed id."""
 
 from __future__ import annotations
 
 import socket
 import uuid
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,21 +20,22 @@ if TYPE_CHECKING:
 KNOCK_SECONDS = 3.0
 # A writer's session has an id of its own, so that its successor finds and stops what it left.
 WRITER = "lake-writer"
-# A session that its server has closed cannot be opened again; the next of the row is taken.
+# A session that its server has closed, as after an hour without use, cannot be opened again; the
+# next of the row is taken.
 GENERATIONS = 50
 
 
 def connect(settings: Settings, *, role: str = WRITER) -> SparkSession:
-    """Open the session of a role; operations that a killed predecessor left are stopped first.
+    """Open a session; operations that a killed writer left are stopped before the next one's.
 
     Raises SparkAwayError within three seconds when nothing listens. The client would
     retry for minutes.
     """
     knock(settings)
-    for generation in range(GENERATIONS):
-        session = _open(settings, session_id(settings, role=role, generation=generation))
-        if session is not None:
-            return session
+    for session in session_ids(settings, role=role):
+        spark = _open(settings, session)
+        if spark is not None:
+            return spark
     raise SparkAwayError(
         f"The Spark server at {settings.spark_address} refuses every session of {role}. "
         "Restart it: stop `make up` and start it again."
@@ -55,8 +57,13 @@ def lease_epoch(spark: SparkSession) -> int:
     return int(spark.conf.get(EPOCH_SETTING, "0") or 0)
 
 
-def session_id(settings: Settings, *, role: str, generation: int) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{settings.lake_root}|{role}|{generation}"))
+def session_ids(settings: Settings, *, role: str) -> Iterator[str]:
+    """To be tried in turn: a writer's own row; for others, who leave nothing behind, a new one."""
+    if role != WRITER:
+        yield str(uuid.uuid4())
+        return
+    for generation in range(GENERATIONS):
+        yield str(uuid.uuid5(uuid.NAMESPACE_URL, f"{settings.lake_root}|{role}|{generation}"))
 
 
 def knock(settings: Settings) -> None:

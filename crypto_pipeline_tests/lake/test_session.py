@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,12 @@ from crypto_pipeline.settings import Settings, process_environment
 pytestmark = [pytest.mark.spark, pytest.mark.integration]
 
 SLEEP_SECONDS = 5
-ROLE = "killed-writer"
 # Two rows in two tasks: the first file shows that the write is under way, the second row sleeps.
 CLIENT = f"""
 import sys
 from crypto_pipeline import settings
 from crypto_pipeline.lake.session import connect
-spark = connect(settings.load(), role={ROLE!r})
+spark = connect(settings.load())
 rows = spark.range(1).selectExpr("id", "CAST(NULL AS STRING) AS name")
 rows.write.format("delta").save(sys.argv[1])
 slow = spark.range(0, 2, 1, 2).selectExpr(
@@ -39,16 +39,18 @@ def test_a_killed_clients_write_is_stopped_and_never_commits(
     servers: Settings, tmp_path: Path
 ) -> None:
     table = tmp_path / "table"
+    # A lake of its own, whose writer's session no other test has.
+    settings = replace(servers, lake_root_setting=str(tmp_path / "lake"))
     with subprocess.Popen(
         [sys.executable, "-c", CLIENT, str(table)],
-        env={**process_environment(), **servers.environment()},
+        env={**process_environment(), **settings.environment()},
         stdout=subprocess.PIPE,
         text=True,
     ) as client:
         wait_for_a_file(table, client)
         begun = time.monotonic()
         client.send_signal(signal.SIGKILL)
-    successor = connect(servers, role=ROLE)
+    successor = connect(settings)
     try:
         # The server would go on alone: nothing but the interruption keeps the row out.
         while time.monotonic() < begun + SLEEP_SECONDS + 3:
