@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.settings import Secret, Settings, load, parse_symbols, spark_token
+from crypto_pipeline_tests.conftest import ROOT
 
 SECRETS = {
     "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
@@ -163,3 +167,31 @@ def test_a_folder_is_absolute_since_the_servers_have_folders_of_their_own(tmp_pa
 def test_half_a_pair_of_keys_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="Set both, or none"):
         given(tmp_path, AWS_SECRET_ACCESS_KEY="very-secret-key").store.environment()
+
+
+# Texts of this form in the settings' modules that name no variable.
+NO_SETTING = {"SASL_SSL": "Kafka's own word", "SYMBOL_FORM": "a name in Python"}
+
+
+def named_in_the_code() -> Iterator[str]:
+    """Texts in capitals of the modules that read the environment, and what children are given."""
+    package = ROOT / "crypto_pipeline"
+    modules = [*package.glob("*settings.py"), package / "setting_values.py"]
+    assert len(modules) > 7
+    for node in (node for file in modules for node in ast.walk(ast.parse(file.read_text()))):
+        text = str(node.value) if isinstance(node, ast.Constant) else ""
+        if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", text):
+            yield text
+    yield from load({}, env_file=Path("no.env")).environment()
+
+
+def test_the_example_names_every_setting_that_is_read() -> None:
+    example = (ROOT / ".env.example").read_text()
+    names = set(named_in_the_code()) - set(NO_SETTING)
+    assert {"POLL_DELAY_SECONDS", "ALERT_WEBHOOK_URL", "OIDC_CLIENT_ID", "RUNNER"} <= names
+    assert {name for name in names if not re.search(rf"\b{name}\b", example)} == set()
+
+
+def test_the_example_says_a_setting_once() -> None:
+    lines = re.findall(r"^#?([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert len(lines) == len(set(lines))
