@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from crypto_pipeline import formats
+from crypto_pipeline.contract.message import MARKET_KINDS
+from crypto_pipeline.errors import SettingsError
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stream.durable import write_durably
 from crypto_pipeline.version import VERSION
@@ -13,6 +16,32 @@ from crypto_pipeline.version import VERSION
 FILE = "format.json"
 # What makes a folder one that is in use. The rest of it is made anew where it is missing.
 HOLDS = ("spool", "kafka", "dagster")
+
+
+def kept(settings: Settings) -> list[Settings]:
+    """The settings of the market that is set, else of each that the state folder has."""
+    if settings.market != "auto":
+        return [settings]
+    return [
+        replace(settings, market=kind)
+        for kind in MARKET_KINDS
+        if (settings.state_dir / kind).is_dir()
+    ]
+
+
+def the_one_kept(settings: Settings) -> Settings:
+    """For commands about what is there, which need no stack that has decided.
+
+    Raises SettingsError where MARKET is not set and the folder has none or several.
+    """
+    markets = kept(settings)
+    if len(markets) == 1:
+        return markets[0]
+    has = " and ".join(one.market for one in markets) or "nothing"
+    raise SettingsError(
+        f"MARKET is not set, and {settings.state_dir} has {has}. Set it to the one that is meant "
+        f"({', '.join(MARKET_KINDS)})."
+    )
 
 
 def found(settings: Settings) -> int | None:

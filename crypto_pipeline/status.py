@@ -24,7 +24,7 @@ from crypto_pipeline.maintenance.table_files import TableFiles, inspect_all
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.silver.schema import GAPS
 from crypto_pipeline.stages import BRONZE, STAGES, TABLES
-from crypto_pipeline.state_format import refuse_other_state
+from crypto_pipeline.state_format import refuse_other_state, the_one_kept
 from crypto_pipeline.stream.spool import spool_folder
 from crypto_pipeline.stream.spool_state import SpoolState, look
 
@@ -164,6 +164,7 @@ def folder_bytes(folder: Path) -> int:
 
 def print_status(settings: Settings, console: Console) -> int:
     """Exit code 0 when all services listen, 1 when one does not."""
+    settings = the_one_kept(settings)
     refuse_other_state(settings)
     now = datetime.now(UTC)
     status = read_status(settings, now=now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
+from rich.console import Console
 
+from crypto_pipeline.backup.command import backup_command, restore_command
 from crypto_pipeline.backup.lake_backup import MANIFEST, backup, restore
 from crypto_pipeline.backup.place import FolderPlace
-from crypto_pipeline.errors import LakeError
+from crypto_pipeline.errors import LakeError, SettingsError
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.settings import Settings
@@ -145,3 +148,27 @@ def test_maintenance_behind_a_range_is_in_the_backup_too(
     backup(settings, tmp_path / "backup")
     restore(elsewhere, tmp_path / "backup")
     assert content(elsewhere, RAW.primary) == before
+
+
+def test_without_a_market_a_backup_and_a_restore_take_the_one_that_is_kept(
+    settings: Settings, elsewhere: Settings, tmp_path: Path
+) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=300)
+    folder = tmp_path / "backup"
+    assert backup_command(replace(settings, market="auto"), console, folder) == 0
+    assert json.loads((folder / MANIFEST).read_text())["market"] == "simulated"
+    assert restore_command(replace(elsewhere, market="auto"), console, folder) == 0
+    assert content(elsewhere, RAW.primary)[0] == content(settings, RAW.primary)[0]
+
+
+def test_without_a_market_none_or_several_that_are_kept_are_a_sentence(
+    settings: Settings, tmp_path: Path
+) -> None:
+    undecided, console = replace(settings, market="auto"), Console(file=io.StringIO())
+    (settings.state_dir / "live").mkdir()
+    with pytest.raises(SettingsError, match=r"has live and simulated\. Set it to the one"):
+        backup_command(undecided, console, tmp_path / "backup")
+    empty = replace(undecided, state_dir=tmp_path / "state")
+    with pytest.raises(SettingsError, match=r"MARKET is not set, and .* has nothing"):
+        restore_command(empty, console, tmp_path / "backup")

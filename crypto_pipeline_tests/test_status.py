@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,11 @@ def test_a_service_that_listens_is_seen_and_the_page_names_it(settings: Settings
         print_status(settings, console)
     for words in ("broker", "predictions", "market.ticks", "Disk free", "Last poll in the lake"):
         assert words in captured.get()
+
+
+def test_without_a_stack_and_a_market_it_is_about_the_one_that_is_kept(settings: Settings) -> None:
+    commit(settings, RAW.primary, 7)
+    console = Console(width=100)
+    with console.capture() as captured:
+        assert print_status(replace(settings, market="auto"), console) == 1
+    assert " 7 " in captured.get()

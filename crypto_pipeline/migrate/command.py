@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 
 from rich.console import Console
 
 from crypto_pipeline import state_format
-from crypto_pipeline.contract.message import MARKET_KINDS
 from crypto_pipeline.embedded import up_lock
 from crypto_pipeline.embedded.running import services
 from crypto_pipeline.formats import FORMAT, refuse_newer
@@ -23,15 +21,7 @@ from crypto_pipeline.settings import Settings
 
 def migrate(settings: Settings, console: Console) -> int:
     """The market that is set, else each that the state folder has."""
-    markets = (
-        [settings]
-        if settings.market != "auto"
-        else [
-            replace(settings, market=kind)
-            for kind in MARKET_KINDS
-            if (settings.state_dir / kind).is_dir()
-        ]
-    )
+    markets = state_format.kept(settings)
     for one in markets:
         _migrate(one, console)
     if not markets:
