@@ -262,6 +262,7 @@ def test_spark_serves_and_writes_a_table(images: Images) -> None:
         assert done.stdout.split() == ["10", "6"], (
             f"{done.stderr}\n{running.log.read_text()[-3000:]}"
         )
+        assert "000000000001.json" in running.call("ls", "/lake/_lease").stdout
         note_stop(images, "spark-server", running, name="spark")
 
 
