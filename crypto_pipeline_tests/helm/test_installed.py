@@ -192,7 +192,7 @@ def may(server: ApiServer, account: str, verb: str, resource: str, namespace: st
 @pytest.mark.parametrize("installed", ["laptop"], indirect=True)
 def test_what_holds_data_outlives_an_upgrade_and_the_uninstall(installed: Installed) -> None:
     server, here = installed.server, installed.namespace
-    values = ("--reuse-values", "--set", "images.pipeline.tag=0.2.0,retention.topicDays=3")
+    values = ("--reuse-values", "--set", "images.pipeline.tag=0.2.0,retention.topicDays=14")
     told = ("--namespace", here, "--no-hooks")
     done = server.helm("upgrade", RELEASE, str(CHART), *values, *told)
     assert done.returncode == 0, done.stderr

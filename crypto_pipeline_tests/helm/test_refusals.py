@@ -24,6 +24,8 @@ pytestmark = [pytest.mark.helm, pytest.mark.usefixtures("chart_tools")]
         ("lake.root=hdfs://name/lake", "root"),
         ("images.spark.digest=latest", "digest"),
         ("postgres.sslmode=prefer", "sslmode"),
+        ("retention.topicDays=3", "topicDays"),
+        ("retention.dagsterDays=0", "dagsterDays"),
     ],
 )
 def test_the_schema_names_what_is_misspelt_or_out_of_range(wrong: str, where: str) -> None:

@@ -84,20 +84,7 @@ def test_every_variable_of_a_pod_is_a_setting(profile: str) -> None:
     }
     assert "STATE_DIR" in used
     unknown = {name for name in used - known if not OF_OTHERS.fullmatch(name)}
-    assert {
-        re.sub(r"KAFKA_(POLLER|LAKE|DASHBOARD|SENSOR)_", "KAFKA_", n) for n in unknown
-    } <= known | FORTHCOMING
-
-
-# Settings that the chart may set before the code reads them.
-FORTHCOMING = {
-    *(
-        f"{layer}_RETENTION_DAYS"
-        for layer in ("RAW", "BRONZE", "SILVER", "GOLD", "PREDICTIONS", "TOPIC", "DAGSTER")
-    ),
-    "AWS_REGION",
-    "AWS_ENDPOINT_URL",
-}
+    assert {re.sub(r"KAFKA_(POLLER|LAKE|DASHBOARD|SENSOR)_", "KAFKA_", n) for n in unknown} <= known
 
 
 @pytest.mark.parametrize("profile", PROFILES)
