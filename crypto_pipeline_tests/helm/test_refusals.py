@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.helm, pytest.mark.usefixtures("chart_tools")]
         ("lake.root=hdfs://name/lake", "root"),
         ("images.spark.digest=latest", "digest"),
         ("postgres.sslmode=prefer", "sslmode"),
+        ("lake.volume.accessMode=ReadWriteOncePod", "accessMode"),
         ("retention.topicDays=3", "topicDays"),
         ("retention.dagsterDays=0", "dagsterDays"),
     ],

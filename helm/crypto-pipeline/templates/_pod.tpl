@@ -69,6 +69,22 @@ affinity:
               {{- include "crypto-pipeline.selectorLabels" $ | nindent 14 }}
 {{- end -}}
 
+{{/* A folder lake whose volume is on one node: Spark and the code location are both there, whichever is placed first. */}}
+{{- define "crypto-pipeline.onTheLakesNode" -}}
+{{- if and (include "crypto-pipeline.isFolderLake" .) (eq .Values.lake.volume.accessMode "ReadWriteOnce") -}}
+# Each is among those that it looks for, so that neither waits for the other.
+affinity:
+  podAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      - topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- omit (include "crypto-pipeline.selectorLabels" (list . "spark") | fromYaml) "app.kubernetes.io/component" | toYaml | nindent 12 }}
+          matchExpressions:
+            - {key: app.kubernetes.io/component, operator: In, values: [spark, code-location]}
+{{- end }}
+{{- end -}}
+
 {{/* Waits until a server accepts connections, in the pipeline's image. Called with (list $ name host port). */}}
 {{- define "crypto-pipeline.waitFor" -}}
 {{- $root := index . 0 -}}

@@ -12,6 +12,10 @@ spec:
       image: {{ include "crypto-pipeline.image" (list . .Values.images.spark) }}
       securityContext:
         {{- include "crypto-pipeline.containerSecurity" 10001 | nindent 8 }}
+      {{- if .Values.lake.existingSecret }}
+      env:
+        {{- include "crypto-pipeline.storeKeys" . | nindent 8 }}
+      {{- end }}
       volumeMounts:
         - name: tmp
           mountPath: /tmp
