@@ -90,7 +90,7 @@ LAST_POLL_AGE = Metric(
     name="crypto_pipeline_last_poll_age_seconds",
     kind="gauge",
     help="Since a poll last ended, well or not; absent before the first.",
-    alarm="above 180: the schedule does not run",
+    alarm="above 180: the schedule does not run; absent for 5 minutes: nobody can tell",
 )
 LAST_GOOD_POLL_AGE = Metric(
     name="crypto_pipeline_last_good_poll_age_seconds",

@@ -29,10 +29,10 @@ TRUE_IN = {
     "laptop": {"bundledPostgres", "strimzi"},
     "aws": {
         "externalPostgres", "strimzi", "executors", "strimziAndExecutors", "objectStore",
-        "objectStoreAndExecutors", "liveOrObjectStore", "login", "ingress", "monitoring",
+        "objectStoreAndExecutors", "liveOrDatabricks", "login", "ingress", "monitoring", "webhook",
     },
-    "databricks": {"externalPostgres", "strimzi", "objectStore", "liveOrObjectStore", "monitoring"},
-    "external-kafka": {"externalPostgres", "externalKafka", "liveOrObjectStore"},
+    "databricks": {"externalPostgres", "strimzi", "objectStore", "liveOrDatabricks", "monitoring"},
+    "external-kafka": {"externalPostgres", "externalKafka", "liveOrDatabricks"},
 }  # fmt: skip
 NAMESPACES = {"kube-system": ("dns", "ingress"), "monitoring": ("prometheus",)}
 RANGES = {
@@ -40,8 +40,18 @@ RANGES = {
     "10.30.0.0/16": "brokers",
     "172.20.0.1/32": "apiserver",
     "0.0.0.0/0": "internet",
+    # Of no profile: what a test below gives.
+    "10.41.0.0/16": "store",
+    "10.42.0.0/16": "webhook",
+    "10.43.0.0/16": "mail",
+    "10.44.0.0/16": "registry",
 }
-NUMBERS = {"database": {5432}, "brokers": {9096}}
+NUMBERS = {
+    "database": {5432}, "brokers": {9096}, "apiserver": {443, 6443}, "store": {443},
+    "webhook": {443},
+}  # fmt: skip
+# Reached on the internet where no range is given.
+ON_THE_INTERNET = {"issuer", "store", "webhook"}
 
 Row = tuple[str, str, int]
 
@@ -82,7 +92,7 @@ def expected(profile: str) -> tuple[set[Row], set[Row]]:
 
 def rendered_name(name: str) -> str:
     places = {"dns": "kube-system", "ingress": "kube-system", "prometheus": "monitoring"}
-    return "internet" if name == "issuer" else places.get(name, name)
+    return "internet" if name in ON_THE_INTERNET else places.get(name, name)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -117,8 +127,59 @@ def test_only_the_code_location_may_reach_spark_connect(profile: str) -> None:
 
 
 def rules_without_deny(policies: list[Manifest]) -> set[Row]:
-    named = [p for p in policies if not p["metadata"]["name"].endswith("deny-all")]
-    return rules(named, "ingress", "from")
+    return rules(without_deny(policies), "ingress", "from")
+
+
+def without_deny(policies: list[Manifest]) -> list[Manifest]:
+    return [p for p in policies if not p["metadata"]["name"].endswith("deny-all")]
+
+
+def ways_out(profile: str, *sets: str) -> set[Row]:
+    policies = [m for m in manifests(profile, *sets) if m["kind"] == "NetworkPolicy"]
+    return rules(without_deny(policies), "egress", "to")
+
+
+def test_a_store_on_a_private_address_is_reached_at_its_own_port() -> None:
+    endpoint, cidrs = "lake.endpoint=http://minio.storage.svc:9000", "lake.cidrs={10.41.0.0/16}"
+    found = ways_out("aws", endpoint, cidrs)
+    assert {row for row in found if row[1] == "store"} == {
+        ("spark", "store", 9000), ("executor", "store", 9000), ("code-location", "store", 9000),
+    }  # fmt: skip
+    # They had this way for the store alone.
+    assert not {row for row in found if row[0] in ("spark", "executor") and row[1] == "internet"}
+    assert ("code-location", "internet", 443) in found
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"), [("http://10.41.0.9", 80), ("https://minio.example.com/x", 443)]
+)
+def test_an_endpoint_without_a_port_has_that_of_its_scheme(endpoint: str, port: int) -> None:
+    found = ways_out("databricks", f"lake.endpoint={endpoint}", "lake.cidrs={10.41.0.0/16}")
+    assert ("spark", "store", port) in found
+
+
+def test_whoever_tells_of_alerts_may_reach_whom_it_tells() -> None:
+    told = (
+        "alerting.webhook.existingSecret=hook", "alerting.webhook.port=8443",
+        "alerting.email.to={a@example.org}", "alerting.smtp.host=mail",
+    )  # fmt: skip
+    private = ("alerting.webhook.cidrs={10.42.0.0/16}", "alerting.smtp.cidrs={10.43.0.0/16}")
+    before = ways_out("laptop")
+    assert ways_out("laptop", *told) - before == {
+        ("code-location", "internet", 8443), ("dashboard", "internet", 8443),
+        ("code-location", "internet", 587),
+    }  # fmt: skip
+    assert ways_out("laptop", *told, *private) - before == {
+        ("code-location", "webhook", 8443), ("dashboard", "webhook", 8443),
+        ("code-location", "mail", 587),
+    }  # fmt: skip
+
+
+def test_a_registry_of_models_is_reached_from_where_models_are_fitted() -> None:
+    sets = ("modelRegistry.address=http://mlflow:5000", "modelRegistry.cidrs={10.44.0.0/16}")
+    before = ways_out("laptop")
+    assert ways_out("laptop", *sets) - before == {("code-location", "registry", 5000)}
+    assert ways_out("laptop", "modelRegistry.address=databricks-uc") == before
 
 
 @pytest.mark.parametrize("profile", PROFILES)

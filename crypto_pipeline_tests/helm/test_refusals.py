@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.helm, pytest.mark.usefixtures("chart_tools")]
         ("lake.volume.accessMode=ReadWriteOncePod", "accessMode"),
         ("retention.topicDays=3", "topicDays"),
         ("retention.dagsterDays=0", "dagsterDays"),
+        ("alerting.email.to={me}", "email"),
+        ("databricks.layers={raw}", "layers"),
     ],
 )
 def test_the_schema_names_what_is_misspelt_or_out_of_range(wrong: str, where: str) -> None:
@@ -53,6 +55,9 @@ def test_the_schema_names_what_is_misspelt_or_out_of_range(wrong: str, where: st
         ("aws", ["ingress.controllerNamespace="], "ingress.controllerNamespace is empty"),
         ("aws", ["lake.region="], "lake.region is empty"),
         ("aws", ["networkPolicy.apiServerCidrs=null"], "networkPolicy.apiServerCidrs is empty"),
+        ("aws", ["lake.endpoint=http://minio.storage.svc:9000"], "but lake.cidrs is empty"),
+        ("aws", ["alerting.email.to={a@example.org}"], "alerting.smtp.host is empty"),
+        ("aws", ["alerting.smtp.user=me"], "alerting.smtp.existingSecret is empty"),
         ("aws", ["lake.root=/lake"], "spark.master is kubernetes and the lake is a folder"),
         (
             "aws",

@@ -87,12 +87,15 @@ def test_every_variable_of_a_pod_is_a_setting(profile: str) -> None:
     assert {re.sub(r"KAFKA_(POLLER|LAKE|DASHBOARD|SENSOR)_", "KAFKA_", n) for n in unknown} <= known
 
 
+SECRET = r"PASSWORD|TOKEN|SECRET|API_KEY|ACCESS_KEY|WEBHOOK_URL"
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_secret_reaches_a_pod_by_reference_only(profile: str) -> None:
     for name, pod in pods(manifests(profile)):
         for container in containers(pod):
             for variable in container.get("env", []):
-                if re.search(r"PASSWORD|TOKEN|SECRET|API_KEY|ACCESS_KEY", variable["name"]):
+                if re.search(SECRET, variable["name"]):
                     assert "value" not in variable or variable["name"].endswith("_FILE"), (
                         name,
                         variable,
@@ -110,6 +113,15 @@ def test_an_alert_asks_for_metrics_that_exist_and_has_its_page() -> None:
         assert asked <= names
         assert f"## {alert['alert']}\n" in runbook
     assert len(re.findall(r"^## CryptoPipeline", runbook, re.MULTILINE)) == len(alerts)
+
+
+def test_an_alert_fires_when_the_pod_of_the_metrics_is_gone() -> None:
+    """All else compares with a series, and there is none then; another release's does not count."""
+    (rule,) = (m for m in manifests("aws") if m["kind"] == "PrometheusRule")
+    (group,) = rule["spec"]["groups"]
+    (unseen,) = (one for one in group["rules"] if one["expr"].startswith("absent("))
+    assert unseen["expr"] == 'absent(crypto_pipeline_last_poll_age_seconds{namespace="market"})'
+    assert (unseen["for"], unseen["labels"]["severity"]) == ("5m", "critical")
 
 
 @pytest.mark.parametrize("profile", PROFILES)

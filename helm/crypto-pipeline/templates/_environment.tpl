@@ -76,6 +76,77 @@
 {{- end }}
 {{- end -}}
 
+{{/* Where alerts are posted; its path is a secret. */}}
+{{- define "crypto-pipeline.webhook" -}}
+{{- with .Values.alerting.webhook.existingSecret }}
+- name: ALERT_WEBHOOK_URL
+  valueFrom:
+    secretKeyRef: {name: {{ . }}, key: url}
+{{- end }}
+{{- end -}}
+
+{{/* Whom the sensor of alerts tells, and where its messages lead. */}}
+{{- define "crypto-pipeline.alerting" -}}
+{{- include "crypto-pipeline.webhook" . }}
+{{- with .Values.alerting.runbookUrl }}
+- name: ALERT_RUNBOOK_URL
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.alerting.email.from }}
+- name: ALERT_EMAIL_FROM
+  value: {{ . | quote }}
+{{- end }}
+{{- if .Values.alerting.email.to }}
+- name: ALERT_EMAIL_TO
+  value: {{ join "," .Values.alerting.email.to | quote }}
+{{- with .Values.alerting.smtp }}
+- name: SMTP_HOST
+  value: {{ .host | quote }}
+- name: SMTP_PORT
+  value: {{ .port | int64 | quote }}
+- name: SMTP_TLS
+  value: {{ ternary "yes" "no" .tls | quote }}
+{{- if .user }}
+- name: SMTP_USER
+  value: {{ .user | quote }}
+- name: SMTP_PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ .existingSecret }}, key: password}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* When a source is held back from gold, and where fitted models are registered. */}}
+{{- define "crypto-pipeline.stages" -}}
+- name: REJECTION_RATE_LIMIT
+  value: {{ .Values.rejection.rateLimit | quote }}
+- name: REJECTION_LEAST_ROWS
+  value: {{ .Values.rejection.leastRows | int64 | quote }}
+{{- with .Values.modelRegistry.address }}
+- name: MODEL_REGISTRY
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.modelRegistry.name }}
+- name: MODEL_NAME
+  value: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* What the page shows of alerts, and where its links lead. */}}
+{{- define "crypto-pipeline.screen" -}}
+{{- with default (ternary (printf "https://%s" .Values.ingress.dagsterHost) "" .Values.ingress.enabled) .Values.dashboard.dagsterUrl }}
+- name: DAGSTER_URL
+  value: {{ . | quote }}
+{{- end }}
+- name: ALERT_MOVE_PERCENT
+  value: {{ .Values.alerting.movePercent | quote }}
+- name: ALERT_VOLATILITY_PERCENT
+  value: {{ .Values.alerting.volatilityPercent | quote }}
+- name: ALERT_STALE_SECONDS
+  value: {{ .Values.alerting.staleSeconds | quote }}
+{{- end -}}
+
 {{/* Dagster's own: where its instance is described and how its database is reached. */}}
 {{- define "crypto-pipeline.dagsterEnvironment" -}}
 - name: DAGSTER_HOME

@@ -71,6 +71,15 @@
 {{- if and $v.oidc.enabled (not (and $v.oidc.issuerUrl $v.oidc.existingSecret $v.oidc.emailDomains)) -}}
 {{- fail "oidc.enabled is true: set oidc.issuerUrl, oidc.existingSecret (keys client-id, client-secret, cookie-secret) and oidc.emailDomains." -}}
 {{- end -}}
+{{- if and $v.lake.endpoint (not (include "crypto-pipeline.isFolderLake" .)) $v.networkPolicy.enabled (not $v.lake.cidrs) -}}
+{{- fail "lake.endpoint is set and networkPolicy.enabled is true, but lake.cidrs is empty, so nothing could reach a store on a private address. Give its ranges (0.0.0.0/0 for one on the internet), or turn the policies off." -}}
+{{- end -}}
+{{- if and $v.alerting.email.to (not $v.alerting.smtp.host) -}}
+{{- fail "alerting.email.to is set, but alerting.smtp.host is empty, and no mail server is in the pod. Name yours." -}}
+{{- end -}}
+{{- if and $v.alerting.smtp.user (not $v.alerting.smtp.existingSecret) -}}
+{{- fail "alerting.smtp.user is set, but alerting.smtp.existingSecret is empty. Name a Secret with the key password." -}}
+{{- end -}}
 {{- if and (hasPrefix "s3a://" $v.lake.root) (not $v.lake.region) -}}
 {{- fail "lake.root is an object store, but lake.region is empty. Give its region, for example eu-central-1." -}}
 {{- end -}}

@@ -15,7 +15,10 @@
   "externalKafkaAndExecutors" (and (not $strimzi) $executors)
   "objectStore" $store
   "objectStoreAndExecutors" (and $store $executors)
-  "liveOrObjectStore" (or $store (eq $v.market.kind "live"))
+  "liveOrDatabricks" (or $v.databricks.enabled (eq $v.market.kind "live"))
+  "webhook" $v.alerting.webhook.existingSecret
+  "mail" $v.alerting.email.to
+  "modelRegistry" (hasPrefix "http" $v.modelRegistry.address)
   "login" $v.oidc.enabled
   "ingress" $v.ingress.enabled
   "monitoring" $v.monitoring.enabled
@@ -36,10 +39,14 @@
 {{- else if eq $name "ingress" }}
 - namespaceSelector:
     matchLabels: {kubernetes.io/metadata.name: {{ $v.ingress.controllerNamespace }}}
-{{- else if eq $name "internet" }}
+{{- else if has $name (list "internet" "store" "webhook" "mail" "registry") }}
+{{- range get (dict "internet" list "store" $v.lake.cidrs "webhook" $v.alerting.webhook.cidrs "mail" $v.alerting.smtp.cidrs "registry" $v.modelRegistry.cidrs) $name }}
+- ipBlock: {cidr: {{ . }}}
+{{- else }}
 - ipBlock:
     cidr: 0.0.0.0/0
     except: {{ toJson $v.networkPolicy.privateCidrs }}
+{{- end }}
 {{- else if eq $name "kafka" }}
 - podSelector:
     matchLabels:
@@ -57,6 +64,12 @@
 {{- end }}
 {{- end -}}
 
+{{/* Port of an address, said or by its scheme; 443 of none. */}}
+{{- define "crypto-pipeline.portOf" -}}
+{{- $address := urlParse . -}}
+{{- regexFind ":[0-9]+$" $address.host | trimPrefix ":" | default (ternary "80" "443" (eq $address.scheme "http")) -}}
+{{- end -}}
+
 {{/* Ports of a row. Called with (list $ port "name"). */}}
 {{- define "crypto-pipeline.rowPorts" -}}
 {{- $root := index . 0 -}}{{- $port := index . 1 -}}
@@ -67,8 +80,20 @@
 {{- range splitList "," $root.Values.kafka.external.bootstrapServers }}
 - {protocol: TCP, port: {{ regexReplaceAll "^.*:" . "" | trim }}}
 {{- end }}
+{{- else if eq (toString $port) "apiserver" }}
+{{- /* 443 where a cloud runs it, 6443 where it runs on a node. */}}
+- {protocol: TCP, port: 443}
+- {protocol: TCP, port: 6443}
 {{- else if eq (toString $port) "database" }}
 - {protocol: TCP, port: {{ $root.Values.postgres.port }}}
+{{- else if eq (toString $port) "store" }}
+- {protocol: TCP, port: {{ include "crypto-pipeline.portOf" $root.Values.lake.endpoint }}}
+{{- else if eq (toString $port) "registry" }}
+- {protocol: TCP, port: {{ include "crypto-pipeline.portOf" $root.Values.modelRegistry.address }}}
+{{- else if eq (toString $port) "webhook" }}
+- {protocol: TCP, port: {{ $root.Values.alerting.webhook.port }}}
+{{- else if eq (toString $port) "mail" }}
+- {protocol: TCP, port: {{ $root.Values.alerting.smtp.port }}}
 {{- else }}
 - {protocol: TCP, port: {{ $port }}}
 {{- end }}
