@@ -1,10 +1,6 @@
-"""How pods are placed and started: beside the lake, with its keys, after a death."""
+"""How pods are placed and started: beside the lake, with its keys, in their time."""
 
 from __future__ import annotations
-
-import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -86,26 +82,3 @@ def test_sparks_pod_has_the_time_that_a_lease_may_take(profile: str) -> None:
     assert probe["periodSeconds"] * probe["failureThreshold"] >= max(waits) + JAVA_START_SECONDS
     ending = spark_guard.STOP_SECONDS + terms.longest_request
     assert pod["spec"]["terminationGracePeriodSeconds"] > ending
-
-
-@pytest.mark.parametrize("ends", [0, 1])
-def test_a_code_location_that_starts_again_ends_what_died_and_then_serves(
-    tmp_path: Path, ends: int
-) -> None:
-    """In the container's own command: its restart runs no init container."""
-    container = first(deployed("code-location", "laptop"), "code-location")
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\necho "python $*"\nexit {ends}\n')
-    python.chmod(0o700)
-    done = subprocess.run(
-        [*container["command"], "echo", *container["args"]],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=10,
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
-    )
-    assert done.stdout.splitlines() == [
-        "python -m crypto_pipeline.cluster.end_orphans",
-        " ".join(container["args"]),
-    ]
