@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from crypto_pipeline.audit import expected
 from crypto_pipeline.audit.difference import Account, Line, compare, coordinates, prints
-from crypto_pipeline.audit.pins import Pins
+from crypto_pipeline.audit.pins import Pins, since
 from crypto_pipeline.bronze.schema import CANDLES, POLLS, REJECTED, TICKS
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.raw.schema import RECORDS
@@ -22,24 +22,27 @@ TABLES = (TICKS, CANDLES, POLLS, REJECTED)
 
 
 def account(pins: Pins) -> Account:
-    """A row that stands in another table than its bytes say is missing here, unexpected there."""
-    raw = pins.within(pins.rows(RECORDS, upto=pins.taken(BRONZE))).dropDuplicates(
-        list(RECORDS.keys)
-    )
+    """A row that stands in another table than its bytes say is missing here, unexpected there.
+
+    A record is left out whose bytes retention has removed from raw, or whose row from bronze.
+    """
     upto = pins.batch(BRONZE)
+    raw = _of_range(pins, RECORDS, upto=pins.taken(BRONZE)).dropDuplicates(list(RECORDS.keys))
     wanted = expected.bronze(
         raw,
         market=pins.lake.market,
         replayed=replayed(pins),
         rejected=pins.rows(REJECTED, upto=upto),
     )
-    want = [_prints(wanted[t.key], t) for t in TABLES]
-    have = [_prints(pins.within(pins.rows(t, upto=upto)), t) for t in TABLES]
+    gone = _gone(pins, wanted)
+    want = [_prints(_without(wanted[t.key], gone), t) for t in TABLES]
+    have = [_prints(_without(_of_range(pins, t, upto=upto), gone), t) for t in TABLES]
     counts, differences = compare(
         reduce(lambda a, b: a.unionByName(b), want), reduce(lambda a, b: a.unionByName(b), have)
     )
-    again = pins.within(replayed(pins)).agg(F.count("*").alias("n")).collect()[0]["n"]
-    rows_in = raw.select(F.count("*").alias("n")).collect()[0]["n"]
+    put_again = since(pins.within(replayed(pins)), pins.whole_from("raw"), "broker_at")
+    again = _without(put_again, gone).agg(F.count("*").alias("n")).collect()[0]["n"]
+    rows_in = _without(raw, gone).select(F.count("*").alias("n")).collect()[0]["n"]
     line = Line(
         stage=BRONZE.name,
         rows_in=rows_in,
@@ -50,6 +53,23 @@ def account(pins: Pins) -> Account:
         },
     )
     return Account(lines=(line,), differences=tuple(differences))
+
+
+def _of_range(pins: Pins, table: Table, *, upto: int) -> DataFrame:
+    return since(pins.within(pins.rows(table, upto=upto)), pins.whole_from("raw"), "broker_at")
+
+
+def _gone(pins: Pins, wanted: dict[str, DataFrame]) -> DataFrame | None:
+    """Coordinates of records whose row is of a date that bronze no longer holds."""
+    first = pins.whole_from("bronze")
+    if first is None:
+        return None
+    old = [wanted[t.key].where(F.col("date") < F.lit(first)).select(*t.keys) for t in TABLES]
+    return reduce(lambda a, b: a.unionByName(b), old).distinct()
+
+
+def _without(rows: DataFrame, gone: DataFrame | None) -> DataFrame:
+    return rows if gone is None else rows.join(gone, on=list(RECORDS.keys), how="left_anti")
 
 
 def _prints(rows: DataFrame, table: Table) -> DataFrame:

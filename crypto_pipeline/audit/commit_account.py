@@ -87,6 +87,7 @@ def _joins(before: CommitRecord, record: CommitRecord) -> bool:
 def _rows(pins: Pins) -> list[Difference]:
     """Rows by batch and reason of the tables that are only added to, against the counts."""
     said: dict[tuple[str, int], int] = {}
+    removed: set[tuple[str, int]] = set()
     parts = []
     for stage in STAGES:
         # A rebuild may have put rows right that the commits before it had counted.
@@ -97,6 +98,7 @@ def _rows(pins: Pins) -> list[Difference]:
         batches = [record.batch for _, record in commits]
         for table in (t for t in stage.outputs if t.write_mode == "append"):
             said |= {(table.key, r.batch): int(r.outputs[table.key][0]) for _, r in commits}
+            removed |= {(table.key, r.batch) for _, r in commits if not pins.still_has(table, r)}
             rows = pins.rows(table, upto=max(batches)).where(F.col("batch") >= min(batches))
             parts.append(
                 rows.groupBy("batch")
@@ -119,7 +121,8 @@ def _rows(pins: Pins) -> list[Difference]:
             f"{found.get((slot, batch), 0)} rows",
         )
         for slot, batch in sorted({*said, *found})
-        if found.get((slot, batch), 0) != said.get((slot, batch), 0)
+        if (slot.split(" ")[0], batch) not in removed
+        and found.get((slot, batch), 0) != said.get((slot, batch), 0)
     ]
 
 

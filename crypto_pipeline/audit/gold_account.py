@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -11,7 +11,7 @@ from pyspark.sql.types import DoubleType
 
 from crypto_pipeline.audit import expected
 from crypto_pipeline.audit.difference import Account, Difference, Line, compare, minute, prints
-from crypto_pipeline.audit.pins import Pins
+from crypto_pipeline.audit.pins import Pins, midnight
 from crypto_pipeline.gold.schema import CANDLES_1M, MARKET_SUMMARY, VOLATILITY
 from crypto_pipeline.gold.summary import INSTRUMENT, newest
 from crypto_pipeline.holding.sources import held_sources
@@ -26,20 +26,25 @@ RELATIVE = 1e-9
 # Below this a difference of returns or widths is the rounding of sums near zero.
 ABSOLUTE = 1e-12
 REACH = timedelta(hours=24, minutes=1)
+DAY = timedelta(days=1)
+MICROSECOND = timedelta(microseconds=1)
 
 MEASURES = tuple(f.name for f in VOLATILITY.schema.fields if isinstance(f.dataType, DoubleType))
 EXACT = ("close", "origin", "returns_24h", "date")
 
 
 def account(pins: Pins) -> Account:
-    """The minutes of which a fact reached the broker in the range; nothing where there is none."""
+    """The minutes of which a fact reached the broker in the range; nothing where there is none.
+
+    Minutes of dates that silver or gold no longer holds are left out.
+    """
     upto, held = pins.taken(CANDLES), held_sources(pins.last[CANDLES.name])
     facts = expected.candidates(
         unheld(pins.rows(silver.TICKS, upto=upto), held),
         unheld(pins.rows(silver.CANDLES, upto=upto), held),
     )
     candles = pins.as_of(CANDLES_1M, CANDLES, batch=pins.batch(CANDLES))
-    ends = _minutes(pins)
+    ends = _from_day(_minutes(pins), pins.whole_from("silver", "gold"))
     if candles is None or ends is None:
         return Account(lines=(), differences=())
     between = F.col("minute_at").between(*(F.timestamp_micros(F.lit(end)) for end in ends))
@@ -82,15 +87,30 @@ def _minutes(pins: Pins) -> tuple[int, int] | None:
     return None if row["first"] is None else (row["first"], row["last"])
 
 
-def _volatility(pins: Pins, ends: tuple[int, int]) -> Account:
+def _from_day(ends: tuple[int, int] | None, day: date | None) -> tuple[int, int] | None:
+    """The minutes without those before a UTC date; None when none is left."""
+    if ends is None or day is None:
+        return ends
+    first = max(ends[0], int(midnight(day).timestamp()) * 1_000_000)
+    return (first, ends[1]) if first <= ends[1] else None
+
+
+def measured_from(pins: Pins) -> date | None:
+    """The first date whose minutes have all candles of the 24 hours before them."""
+    first = pins.whole_from("gold")
+    return None if first is None else first + DAY
+
+
+def _volatility(pins: Pins, minutes: tuple[int, int]) -> Account:
     """Measures anew from the candles as the stage has read them."""
     candles = pins.as_of(CANDLES_1M, CANDLES, batch=pins.taken(MEASURED))
     stored = pins.as_of(VOLATILITY, MEASURED, batch=pins.batch(MEASURED))
-    if candles is None or stored is None:
+    ends = _from_day(minutes, measured_from(pins))
+    if candles is None or stored is None or ends is None:
         return Account(lines=(), differences=())
     first, last = ends
     at = F.unix_micros("minute_at")
-    reach = REACH // timedelta(microseconds=1)
+    reach = REACH // MICROSECOND
     targets = candles.where(at.between(first, last)).dropDuplicates(list(CANDLES_1M.keys))
     past = candles.where(at.between(first - reach, last)).dropDuplicates(list(CANDLES_1M.keys))
     have = stored.where(at.between(first, last))
@@ -146,8 +166,15 @@ def is_close(left: Column, right: Column) -> Column:
     return F.coalesce(F.abs(left - right) <= limit, left.isNull() & right.isNull(), F.lit(False))
 
 
+def _is_before(column: str, day: date | None) -> Column:
+    return F.lit(False) if day is None else F.coalesce(F.col(column) < F.lit(day), F.lit(False))
+
+
 def _summary(pins: Pins) -> list[Difference]:
-    """The market now: the newest measured minute of each instrument, and a tick that silver has."""
+    """The market now: the newest measured minute of each instrument, and a tick that silver has.
+
+    A symbol that left the watch-list keeps its row when retention has removed what it shows.
+    """
     stored = pins.as_of(MARKET_SUMMARY, SUMMARY, batch=pins.batch(SUMMARY))
     measured = pins.as_of(VOLATILITY, MEASURED, batch=pins.taken(SUMMARY))
     if stored is None or measured is None:
@@ -169,18 +196,16 @@ def _summary(pins: Pins) -> list[Difference]:
     same = F.lit(True)
     for name in shown:
         same = same & is_close(F.col(name), F.col(f"{name}_wanted"))
-    last = F.coalesce("price", "close")
+    is_other_tick = (F.col("last") != F.coalesce("price", "close")) | (
+        F.col("poll_at").isNotNull() & F.col("is_there").isNull()
+    )
+    is_other_tick = is_other_tick & ~_is_before("poll_at", pins.whole_from("silver"))
+    is_removed = _is_before("shown_at", pins.whole_from("gold"))
     what = (
         F.when(F.col("copies").isNull(), "missing")
-        .when(F.col("minute_at").isNull(), "unexpected")
+        .when(F.col("minute_at").isNull(), F.when(~is_removed, "unexpected"))
         .when(F.col("copies") > 1, "doubled")
-        .when(
-            (F.col("shown_at") != F.col("minute_at"))
-            | (F.col("last") != last)
-            | (F.col("poll_at").isNotNull() & F.col("is_there").isNull())
-            | ~same,
-            "altered",
-        )
+        .when((F.col("shown_at") != F.col("minute_at")) | is_other_tick | ~same, "altered")
     )
     label = F.min(F.concat_ws(" ", *INSTRUMENT)).alias("first")
     found = joined.withColumn("what", what).where(F.col("what").isNotNull())

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
 
 from pyspark.sql import Window
 from pyspark.sql import functions as F
@@ -12,8 +16,20 @@ from crypto_pipeline.audit.pins import Pins
 from crypto_pipeline.raw.schema import RECORDS
 from crypto_pipeline.stages import RAW
 
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
 PARTITION = ("topic", "epoch", "partition")
 Place = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Offsets [first, end) of a partition that retention removed unread, as a commit says."""
+
+    place: Place
+    first: int
+    end: int
 
 
 def account(pins: Pins) -> Account:
@@ -21,20 +37,24 @@ def account(pins: Pins) -> Account:
     rows = pins.within(pins.rows(RECORDS, upto=pins.batch(RAW)))
     once = rows.groupBy(*COORDINATES).agg(F.count("*").alias("copies"))
     before = F.lag("offset").over(Window.partitionBy(*PARTITION).orderBy("offset"))
-    jumps = once.withColumn("skipped", F.col("offset") - before - 1)
+    jumps = (
+        once.withColumn("before", before)
+        .withColumn("skipped", F.col("offset") - F.col("before") - 1)
+        .withColumn("lost", _lost_in_jump(said_as_lost(pins)))
+    )
     found = (
         jumps.groupBy(*PARTITION)
         .agg(
             F.sum("copies").alias("rows"),
             F.count("*").alias("offsets"),
             F.sum(F.coalesce("skipped", F.lit(0))).alias("skipped"),
+            F.sum("lost").alias("lost"),
             F.min(F.when(F.col("copies") > 1, F.col("offset"))).alias("doubled_at"),
-            F.min(F.when(F.col("skipped") > 0, F.col("offset"))).alias("jump_at"),
+            F.min(F.when(F.col("skipped") > F.col("lost"), F.col("offset"))).alias("jump_at"),
         )
         .orderBy(*PARTITION)
         .collect()
     )
-    lost = said_as_lost(pins)
     differences = []
     for row in found:
         place = (row["topic"], row["epoch"], row["partition"])
@@ -42,40 +62,54 @@ def account(pins: Pins) -> Account:
             differences.append(
                 _difference("doubled", row["rows"] - row["offsets"], place, row["doubled_at"])
             )
-        if row["skipped"] > lost[place]:
+        if row["skipped"] > row["lost"]:
             differences.append(
-                _difference("missing", row["skipped"] - lost[place], place, row["jump_at"] - 1)
+                _difference("missing", row["skipped"] - row["lost"], place, row["jump_at"] - 1)
             )
     line = Line(
         stage=RAW.name,
-        rows_in=sum(
-            row["offsets"] + row["skipped"] - lost[row["topic"], row["epoch"], row["partition"]]
-            for row in found
-        ),
+        rows_in=sum(row["offsets"] + row["skipped"] - row["lost"] for row in found),
         outcomes={"accepted": sum(row["rows"] for row in found)},
     )
     return Account(lines=(line,), differences=(*differences, *_against_commits(pins)))
 
 
-def said_as_lost(pins: Pins) -> Counter[Place]:
+def said_as_lost(pins: Pins) -> tuple[Loss, ...]:
     """Offsets between two ranges in a row: retention removed them, and the commit says so."""
-    lost: Counter[Place] = Counter()
+    lost: list[Loss] = []
     ended: dict[Place, int] = {}
     for _, record in pins.history[RAW.name]:
         kafka = record.ranges.get("kafka", {})
         for topic, spec in kafka.get("topics", {}).items():
             for number, (start, end) in spec["partitions"].items():
                 place = (topic, int(kafka["epoch"]), int(number))
-                if kafka.get("lost"):
-                    lost[place] += max(0, start - ended.get(place, start))
+                if kafka.get("lost") and start > ended.get(place, start):
+                    lost.append(Loss(place=place, first=ended[place], end=start))
                 ended[place] = end
-    return lost
+    return tuple(lost)
+
+
+def _lost_in_jump(losses: Sequence[Loss]) -> Column:
+    """Of the offsets between a row and the one before it, those that are said as lost.
+
+    A loss outside the audited range lies in no jump of it, and excuses nothing there.
+    """
+    inside = (F.when(_is_in_jump(one), one.end - one.first).otherwise(0) for one in losses)
+    return reduce(lambda a, b: a + b, inside, F.lit(0))
+
+
+def _is_in_jump(loss: Loss) -> Column:
+    topic, epoch, partition = loss.place
+    is_place = (
+        (F.col("topic") == topic) & (F.col("epoch") == epoch) & (F.col("partition") == partition)
+    )
+    return is_place & (F.col("before") < loss.first) & (F.col("offset") >= loss.end)
 
 
 def _against_commits(pins: Pins) -> list[Difference]:
     """Rows of each batch and partition against the range in its commit."""
     claimed: Counter[tuple[int, str, int]] = Counter()
-    for _, record in pins.commits(RAW):
+    for _, record in (c for c in pins.commits(RAW) if pins.still_has(RECORDS, c[1])):
         for topic, spec in record.ranges.get("kafka", {}).get("topics", {}).items():
             for number, (start, end) in spec["partitions"].items():
                 claimed[record.batch, topic, int(number)] = end - start

@@ -17,7 +17,7 @@ from crypto_pipeline.audit.difference import (
     coordinates,
     prints,
 )
-from crypto_pipeline.audit.pins import Pins
+from crypto_pipeline.audit.pins import Pins, since
 from crypto_pipeline.bronze import schema as bronze
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.silver import schema as silver
@@ -31,7 +31,10 @@ ASIDE = ("duplicate", "conflict", "too_late")
 
 
 def account(pins: Pins) -> Account:
-    """Judge the rows of bronze anew, in closed form, and compare with where they stand."""
+    """Judge the rows of bronze anew, in closed form, and compare with where they stand.
+
+    Facts of dates that one of the two no longer holds are left out.
+    """
     pairs = silver_batches(pins)
     history, rows = {}, {}
     for read, write in KINDS:
@@ -41,9 +44,10 @@ def account(pins: Pins) -> Account:
     wanted = expected.silver(rows[silver.TICKS.key], rows[silver.CANDLES.key], history)
     upto = pins.batch(SILVER)
     tables = expected.SILVER_TABLES
+    first = pins.whole_from("bronze", "silver")
     counts, differences = compare(
-        _union([_prints(pins.within(wanted[t.key]), t) for t in tables]),
-        _union([_prints(pins.within(pins.rows(t, upto=upto)), t) for t in tables]),
+        _union([_prints(since(pins.within(wanted[t.key]), first), t) for t in tables]),
+        _union([_prints(since(pins.within(pins.rows(t, upto=upto)), first), t) for t in tables]),
     )
     return Account(
         lines=(_line(pins, counts),), differences=(*differences, *_twice(pins, upto=upto))
@@ -79,8 +83,9 @@ def _twice(pins: Pins, *, upto: int) -> list[Difference]:
 def _line(pins: Pins, counts: dict[str, int]) -> Line:
     upto = pins.taken(SILVER)
     reads = (*(read for read, _ in KINDS), bronze.POLLS)
+    first = pins.whole_from("bronze", "silver")
     parts = [
-        pins.within(pins.rows(t, upto=upto))
+        since(pins.within(pins.rows(t, upto=upto)), first)
         .agg(F.count("*").alias("n"))
         .withColumn("name", F.lit(t.name))
         for t in reads

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from pyspark.errors import PySparkException
 from crypto_pipeline.errors import LakeError
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.lake.removed import REMOVED_PROPERTY, removed_before
 from crypto_pipeline.lake.tuning import tune
 from crypto_pipeline.maintenance.table_files import VACUUMED_PROPERTY, TableFiles, inspect
 from crypto_pipeline.maintenance.work import Work
@@ -102,13 +103,26 @@ def _run(lake: Lake, work: Work, *, now: datetime) -> None:
     if work.kind == "compact":
         lake.spark.sql(f"OPTIMIZE {target}{where}").collect()
     elif work.kind == "retain":
+        # First: cut short between the two, the table says too much and never too little.
+        _note_removed(lake, work)
         lake.spark.sql(f"DELETE FROM {target}{where}").collect()
     elif work.kind == "vacuum":
         lake.spark.sql(f"VACUUM {target}").collect()
-        day = f"'{VACUUMED_PROPERTY}' = '{now.date()}'"
-        lake.spark.sql(f"ALTER TABLE {target} SET TBLPROPERTIES ({day})").collect()
+        _note(lake, target, VACUUMED_PROPERTY, now.date())
     else:
         recommit(lake, work.files)
+
+
+def _note_removed(lake: Lake, work: Work) -> None:
+    """Rows that came for an older date and go again do not make the table whole from there."""
+    noted = removed_before(work.files.properties)
+    if noted is None or work.removed_before > noted:
+        target = f"delta.`{lake.path(work.files.table)}`"
+        _note(lake, target, REMOVED_PROPERTY, work.removed_before)
+
+
+def _note(lake: Lake, target: str, name: str, day: date) -> None:
+    lake.spark.sql(f"ALTER TABLE {target} SET TBLPROPERTIES ('{name}' = '{day}')").collect()
 
 
 def recommit(lake: Lake, files: TableFiles) -> None:

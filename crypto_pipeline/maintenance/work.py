@@ -5,6 +5,7 @@ Nothing is remembered between two looks. Work that was cut short is still due at
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -53,6 +54,12 @@ class Work:
     def name(self) -> str:
         where = f" where {self.predicate}" if self.predicate else ""
         return f"{self.kind} {self.files.table.key}{where}"
+
+    @property
+    def removed_before(self) -> date:
+        """Of a removal: the day after the newest date that it names."""
+        named = re.findall(r"'(\d{4}-\d{2}-\d{2})'", self.predicate)
+        return date.fromisoformat(max(named)) + timedelta(days=1)
 
 
 def due(tables: Sequence[TableFiles], *, now: datetime, limits: Limits) -> tuple[Work, ...]:

@@ -32,6 +32,7 @@ def rebuild_command(settings: Settings, console: Console, *, layer: str) -> int:
 
 
 def line(done: TableRebuilt) -> str:
-    """`silver/ticks: 8 rows, version 5, equal`."""
+    """`silver/ticks: 8 rows, version 5, equal`; with a date when older rows were kept."""
     said = "; ".join(f"{one.rows:,} {one.what} before ({one.example})" for one in done.differences)
-    return f"{done.table}: {done.rows:,} rows, version {done.version}, {said or 'equal'}"
+    part = "" if done.since is None else f", made anew from {done.since} on"
+    return f"{done.table}: {done.rows:,} rows, version {done.version}, {said or 'equal'}{part}"

@@ -1,9 +1,15 @@
-"""The tables of a layer as they must be, each row with the batch that it has."""
+"""The tables of a layer as they must be, each row with the batch that it has.
+
+What retention has removed from the layer before cannot be read again: the rows that were made of
+it stay as they are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -11,14 +17,14 @@ from pyspark.sql import functions as F
 from crypto_pipeline.audit import expected
 from crypto_pipeline.audit.batches import bronze_batches, silver_batches, with_taken_in
 from crypto_pipeline.audit.bronze_account import replayed
-from crypto_pipeline.audit.gold_account import unheld
+from crypto_pipeline.audit.gold_account import measured_from, unheld
 from crypto_pipeline.audit.pins import Pins
 from crypto_pipeline.bronze import schema as bronze
 from crypto_pipeline.gold import summary
 from crypto_pipeline.gold.schema import CANDLES_1M, MARKET_SUMMARY, VOLATILITY
 from crypto_pipeline.holding.sources import held_sources
 from crypto_pipeline.lake.location import Lake
-from crypto_pipeline.lake.table import Table
+from crypto_pipeline.lake.table import Layer, Table
 from crypto_pipeline.raw.schema import RECORDS
 from crypto_pipeline.silver import schema as silver
 from crypto_pipeline.stage import Stage
@@ -26,7 +32,7 @@ from crypto_pipeline.stages import BRONZE, CANDLES, SILVER, SUMMARY
 from crypto_pipeline.stages import VOLATILITY as MEASURED
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 # In the order in which they are made and put in place: of a stage, the primary last.
 LAYERS: dict[str, tuple[tuple[Stage, Table], ...]] = {
@@ -34,6 +40,34 @@ LAYERS: dict[str, tuple[tuple[Stage, Table], ...]] = {
     "silver": ((SILVER, silver.SET_ASIDE), (SILVER, silver.CANDLES), (SILVER, silver.TICKS)),
     "gold": ((CANDLES, CANDLES_1M), (MEASURED, VOLATILITY), (SUMMARY, MARKET_SUMMARY)),
 }
+MADE_OF: dict[Layer, Layer] = {"bronze": "raw", "silver": "bronze", "gold": "silver"}
+
+
+def first_day(pins: Pins, table: Table) -> date | None:
+    """The first UTC date of which a table's rows are made anew; None where all of them are."""
+    if table is VOLATILITY:
+        return measured_from(pins)
+    if table is MARKET_SUMMARY:
+        return None
+    return pins.whole_from(MADE_OF[table.layer], table.layer)
+
+
+def is_made_anew(pins: Pins, table: Table) -> Column | None:
+    """Whether all that a row is made of is still there; None where that goes for all rows."""
+    if table is MARKET_SUMMARY:
+        # Of a symbol that has left the watch-list.
+        limits = {"poll_at": pins.whole_from("silver"), "minute_at": pins.whole_from("gold")}
+    elif table.layer == "bronze":
+        # Raw is kept by the broker's date, bronze by the fact's.
+        limits = {"broker_at": pins.whole_from("raw"), "date": pins.whole_from("bronze")}
+    else:
+        limits = {"date": first_day(pins, table)}
+    parts = [
+        F.coalesce(F.col(name) >= F.lit(day), F.lit(True))
+        for name, day in limits.items()
+        if day is not None
+    ]
+    return reduce(lambda a, b: a & b, parts) if parts else None
 
 
 @dataclass(frozen=True)
@@ -56,9 +90,14 @@ class Rebuilt:
             MEASURED.name: self._volatility,
             SUMMARY.name: self._summary,
         }[stage.name](table)
-        return whole.select(
+        made = whole.select(
             *(F.col(f.name).cast(f.dataType).alias(f.name) for f in table.schema.fields)
         )
+        is_made = is_made_anew(self.pins, table)
+        if is_made is None or table is MARKET_SUMMARY:
+            return made
+        old = self.pins.rows(table, upto=self.pins.batch(stage)).select(*table.columns)
+        return made.where(is_made).unionByName(old.where(~is_made))
 
     def _read(self, table: Table, *, upto: int) -> DataFrame:
         if table.key not in self.made:
@@ -118,9 +157,14 @@ class Rebuilt:
         ticks = self._read(silver.TICKS, upto=self.pins.batch(SILVER))
         stored = self.pins.rows(table, upto=self.pins.batch(SUMMARY))
         shown = stored.select("source", "symbol", "poll_at")
+        is_made = is_made_anew(self.pins, table)
+        kept = stored.limit(0) if is_made is None else stored.where(~is_made)
+        instrument = list(summary.INSTRUMENT)
         # A summary shows the tick that was the newest when it was made.
         rows = summary.summarise(
-            minutes, ticks.join(shown, on=["source", "symbol", "poll_at"]), stored.limit(0)
+            minutes.join(kept.select(*instrument), on=instrument, how="left_anti"),
+            ticks.join(shown, on=[*instrument, "poll_at"]),
+            kept,
         )
         return rows.withColumn("batch", F.lit(self.pins.batch(SUMMARY)))
 

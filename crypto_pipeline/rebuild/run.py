@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
@@ -25,9 +26,10 @@ from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.log import REBUILD, CommitRecord
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.lake.tuning import tune
-from crypto_pipeline.rebuild.layers import LAYERS, Rebuilt
+from crypto_pipeline.rebuild.layers import LAYERS, Rebuilt, first_day
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stages import RAW, STAGES
+from crypto_pipeline.version import VERSION
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -37,12 +39,17 @@ SIDE = "rebuild"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRebuilt:
-    """One table: its rows before and after, and in what they differ; `is_done` was done before."""
+    """One table: its rows, and in what the old ones differ.
+
+    `since` is the first UTC date that was made anew, None for all: older rows stay as they were,
+    because retention has removed what they were made of.
+    """
 
     table: str
     rows: int
     differences: tuple[Difference, ...]
     version: int
+    since: date | None = None
 
 
 def rebuild(
@@ -83,9 +90,13 @@ def tables_below(layer: str) -> tuple[tuple[Stage, Table], ...]:
 
 
 def rebuild_id(pins: Pins, layer: str) -> str:
-    """The same for the same lake: a rebuild that was killed is known again, if nothing came."""
+    """The same for the same lake and code: a rebuild that was killed is known again.
+
+    Not if anything came, or went, meanwhile.
+    """
     stood = {stage.name: pins.batch(stage) for stage in STAGES}
-    text = json.dumps([layer, stood], sort_keys=True)
+    whole = {name: f"{day}" for name, day in pins.whole.items()}
+    text = json.dumps([VERSION, layer, stood, whole], sort_keys=True)
     return REBUILD + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -97,6 +108,7 @@ def _make(rebuilt: Rebuilt, stage: Stage, table: Table, *, name: str) -> None:
         return
     rebuilt.side.ensure(table)
     record = _record(rebuilt.pins, stage, table, name=name)
+    rebuilt.pins.lake.refuse_if_overtaken()
     _overwrite(rebuilt.rows(stage, table), path, record)
 
 
@@ -105,7 +117,9 @@ def _put_in_place(pins: Pins, side: Lake, stage: Stage, table: Table, *, name: s
     newest = log.last_commit(path)
     rows = side.spark.read.format("delta").load(side.path(table))
     counts, differences = _compared(pins, rows, stage, table)
-    if newest is None or newest.write_id != name:
+    # A rebuild by the same code that was put in place before may have been spoilt since.
+    if newest is None or newest.write_id != name or differences:
+        pins.lake.refuse_if_overtaken()
         _overwrite(rows, path, _record(pins, stage, table, name=name))
     state = log.open_table(path)
     return TableRebuilt(
@@ -113,6 +127,7 @@ def _put_in_place(pins: Pins, side: Lake, stage: Stage, table: Table, *, name: s
         rows=counts,
         differences=tuple(differences),
         version=-1 if state is None else state.version,
+        since=first_day(pins, table),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from crypto_pipeline.audit.batches import filled
 from crypto_pipeline.audit.commit_account import sequence
 from crypto_pipeline.audit.pins import Pins
-from crypto_pipeline.audit.raw_account import said_as_lost
+from crypto_pipeline.audit.raw_account import Loss, said_as_lost
+from crypto_pipeline.bronze.schema import TICKS
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.log import CommitRecord
 from crypto_pipeline.stages import BRONZE, RAW
@@ -79,11 +81,32 @@ def test_a_lease_never_goes_back() -> None:
 
 def test_only_what_a_commit_says_is_lost_may_be_missing() -> None:
     said = pins(offsets(1, 0, 5), offsets(2, 9, 12, lost=4), stage=RAW.name)
-    assert said_as_lost(said) == {("t", 0, 0): 4}
+    assert said_as_lost(said) == (Loss(place=("t", 0, 0), first=5, end=9),)
     assert list(sequence(said, RAW)) == []
     silent = pins(offsets(1, 0, 5), offsets(2, 9, 12), stage=RAW.name)
-    assert not +said_as_lost(silent)
+    assert said_as_lost(silent) == ()
     assert len(list(sequence(silent, RAW))) == 1
+
+
+def test_a_commit_whose_rows_retention_has_removed_is_not_held_against_the_table() -> None:
+    first = datetime(2026, 11, 23, tzinfo=UTC)
+    whole = replace(pins(), whole={"bronze": first.date()})
+
+    def wrote(at: datetime | None) -> CommitRecord:
+        seconds = None if at is None else at.timestamp()
+        return record(1, outputs={TICKS.key: [2, seconds, AT.timestamp()]})
+
+    assert whole.still_has(TICKS, wrote(first))
+    assert whole.still_has(TICKS, wrote(None))
+    assert not whole.still_has(TICKS, wrote(first - timedelta(microseconds=1)))
+    assert pins().still_has(TICKS, wrote(first - timedelta(days=99)))
+
+
+def test_of_several_layers_the_one_that_holds_least_decides() -> None:
+    whole = replace(pins(), whole={"raw": date(2026, 10, 29), "silver": date(2026, 8, 30)})
+    assert whole.whole_from("raw", "bronze") == date(2026, 10, 29)
+    assert whole.whole_from("silver") == date(2026, 8, 30)
+    assert whole.whole_from("gold") is None
 
 
 def test_a_batch_without_a_row_goes_with_the_next_that_has_one() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 from crypto_pipeline import formats
 from crypto_pipeline.lake.location import ENGINE_PROPERTY, MARKET_PROPERTY
 from crypto_pipeline.lake.table import Table
-from crypto_pipeline.maintenance.table_files import VACUUMED_PROPERTY
 from crypto_pipeline.migrate import migrations
 from crypto_pipeline_tests.fabricated.commit_info import commit_info
 from crypto_pipeline_tests.fabricated.commits import Commits
@@ -46,16 +45,15 @@ class Actions:
         return text({"type": "struct", "fields": fields_of(self.table.schema)})
 
     def metadata(self, entry: Entry) -> Action:
-        """As of one version: the day of the last vacuum is on the table itself."""
+        """As of one version: what upkeep notes is on the table itself."""
         history, stage = self.commits.history, self.life.shape.stage
-        day = entry.vacuumed_on
         return {
             "id": history.write_id(self.table.key, 0),
             "description": self.table.description,
             "format": {"provider": "parquet", "options": {}},
             "schemaString": self._schema,
             "partitionColumns": list(self.table.partition_by),
-            "configuration": self._configuration | ({VACUUMED_PROPERTY: f"{day}"} if day else {}),
+            "configuration": {**self._configuration, **entry.noted},
             "createdTime": history.committed_ms(stage, 1) - 2_000,
         }
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crypto_pipeline.lake.table import Table
-from crypto_pipeline.maintenance.table_files import VACUUMED_PROPERTY
 from crypto_pipeline_tests.fabricated.life import DEAD_DAYS, DataFile, Entry, What
 from crypto_pipeline_tests.fabricated.shapes import is_replaced
 from crypto_pipeline_tests.fabricated.words import text
@@ -79,7 +78,7 @@ def _parameters(entry: Entry, table: Table, configuration: Mapping[str, str]) ->
         case "vacuum end":
             return {"status": "COMPLETED"}
         case "properties":
-            return {"properties": text({VACUUMED_PROPERTY: f"{entry.vacuumed_on}"})}
+            return {"properties": text(dict([list(entry.noted.items())[-1]]))}
 
 
 def _unresolved(predicate: str) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from crypto_pipeline.lake.table import PROPERTIES
-from crypto_pipeline.maintenance.table_files import LOG_FOLDER
+from crypto_pipeline.maintenance.table_files import LOG_FOLDER, VACUUMED_PROPERTY
 from crypto_pipeline_tests.fabricated import checksum
 from crypto_pipeline_tests.fabricated.actions import Actions
 from crypto_pipeline_tests.fabricated.checkpoint import Checkpoints
@@ -36,7 +36,7 @@ def lay(folder: Path, actions: Actions) -> None:
         before = len(files)
         if is_checkpoint(entry):
             _checkpoint(log, checkpoints, entry, files)
-    if life.vacuumed_on is not None:
+    if VACUUMED_PROPERTY in life.noted:
         write(log / "_last_vacuum_info", b"{}\n", at=life.entries[-1].at)
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+from crypto_pipeline.lake.removed import REMOVED_PROPERTY
 from crypto_pipeline.lake.table import days_of
-from crypto_pipeline.maintenance.work import Limits
+from crypto_pipeline.maintenance.table_files import VACUUMED_PROPERTY
+from crypto_pipeline.maintenance.work import Limits, Work
 from crypto_pipeline_tests.fabricated.shapes import Shape, Values, is_replaced
 from crypto_pipeline_tests.fabricated.sizes import Sizes
 
@@ -45,7 +47,10 @@ class DataFile:
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """One version of the table. `number` is the newest batch that the table then has."""
+    """One version of the table. `number` is the newest batch that the table then has.
+
+    `noted` are the properties that upkeep has set by then, the one of this version last.
+    """
 
     version: int
     what: What
@@ -54,7 +59,7 @@ class Entry:
     added: Sequence[DataFile] = ()
     removed: Sequence[DataFile] = ()
     predicate: str = ""
-    vacuumed_on: date | None = None
+    noted: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -71,7 +76,7 @@ class Life:
     dead: list[DataFile] = field(default_factory=list)
     files: dict[Values, list[DataFile]] = field(default_factory=dict)
     version: int = -1
-    vacuumed_on: date | None = None
+    noted: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         history = self.shape.history
@@ -145,7 +150,7 @@ class Life:
                     added=added,
                     removed=removed,
                     predicate=predicate,
-                    vacuumed_on=self.vacuumed_on,
+                    noted=self.noted,
                 )
             )
 
@@ -153,8 +158,17 @@ class Life:
         """Three versions: it begins, it ends, and the day is noted on the table."""
         self.change("vacuum start", at=at, number=number)
         self.change("vacuum end", at=at + 400, number=number)
-        self.vacuumed_on = day
-        self.change("properties", at=at + 800, number=number)
+        self._note(VACUUMED_PROPERTY, day, at=at + 800, number=number)
+
+    def retain(self, work: Work, *, at: int, number: int, removed: Sequence[DataFile]) -> None:
+        """Two versions: from which date on nothing is gone is noted first."""
+        self._note(REMOVED_PROPERTY, work.removed_before, at=at, number=number)
+        self.change("retain", at=at + 400, number=number, removed=removed, predicate=work.predicate)
+
+    def _note(self, name: str, day: date, *, at: int, number: int) -> None:
+        others = {key: value for key, value in self.noted.items() if key != name}
+        self.noted = {**others, name: f"{day}"}
+        self.change("properties", at=at, number=number)
 
 
 def milliseconds(moment: datetime) -> int:

@@ -9,6 +9,8 @@ import pytest
 
 from crypto_pipeline.gold.schema import MARKET_SUMMARY
 from crypto_pipeline.keeping_settings import LAYER_DAYS
+from crypto_pipeline.lake.removed import REMOVED_PROPERTY
+from crypto_pipeline.maintenance.table_files import VACUUMED_PROPERTY
 from crypto_pipeline.maintenance.work import CURRENT_FILES_DUE, PAST_FILES, Limits
 from crypto_pipeline.raw.schema import RECORDS
 from crypto_pipeline.silver.schema import GAPS, TICKS
@@ -71,6 +73,7 @@ def test_dates_past_the_days_of_the_layer_are_gone() -> None:
     life = lived(TICKS.key, days={"silver": 3})
     kept = sorted(dict(values)["date"] for values in life.files)
     assert kept == [f"{NOW.date() - timedelta(days=n)}" for n in (3, 2, 1, 0)]
+    assert life.noted[REMOVED_PROPERTY] == kept[0]
 
 
 def test_a_table_about_now_has_one_file_and_names_those_of_two_days() -> None:
@@ -101,4 +104,4 @@ def test_an_empty_table_is_vacuumed_each_day_and_keeps_its_first_version() -> No
     life = lived(GAPS.key)
     assert life.version == 3 * DAYS
     assert cleaned(life.entries)[0].version == 0
-    assert life.vacuumed_on == NOW.date()
+    assert life.noted[VACUUMED_PROPERTY] == f"{NOW.date()}"

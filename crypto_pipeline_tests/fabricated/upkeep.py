@@ -7,12 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from crypto_pipeline.maintenance.perform import SETTLED_BYTES
-from crypto_pipeline.maintenance.table_files import (
-    VACUUMED_PROPERTY,
-    LogFolder,
-    Partition,
-    TableFiles,
-)
+from crypto_pipeline.maintenance.table_files import LogFolder, Partition, TableFiles
 from crypto_pipeline.maintenance.work import Work, compactions, removals, vacuums
 from crypto_pipeline_tests.fabricated.life import DataFile, Life, milliseconds
 from crypto_pipeline_tests.fabricated.shapes import Values
@@ -61,7 +56,7 @@ class Upkeep:
             self._compact(work, at=at, number=number)
         elif work.kind == "retain":
             old = [f for f in self.life.all_files() if f"'{_date(f.values)}'" in work.predicate]
-            self.life.change("retain", at=at, number=number, removed=old, predicate=work.predicate)
+            self.life.retain(work, at=at, number=number, removed=old)
         else:
             day = datetime.fromtimestamp(at / 1000, UTC).date()
             self.life.vacuum(day, at=at, number=number)
@@ -82,12 +77,11 @@ class Upkeep:
 
     def _found(self) -> TableFiles:
         """The table as `maintenance.table_files.inspect` would find it."""
-        noted = self.life.vacuumed_on
         midnight = datetime.combine(self.made_on, datetime.min.time(), UTC)
         return TableFiles(
             table=self.life.shape.table,
             version=self.life.version,
-            properties={} if noted is None else {VACUUMED_PROPERTY: f"{noted}"},
+            properties=self.life.noted,
             partitions=tuple(_partition(v, files) for v, files in self.life.files.items()),
             log=LogFolder(objects=0, commits=0, checkpoints=0, bytes=0, oldest_at=midnight),
             committed=None,

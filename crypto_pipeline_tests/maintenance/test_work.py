@@ -119,6 +119,13 @@ def test_whole_dates_go_when_they_are_older_than_their_layers_days() -> None:
     assert kinds(gold, volatility, days={"silver": 1}) == []
 
 
+def test_a_removal_says_from_which_date_on_nothing_is_gone() -> None:
+    parts = [partition(TODAY - n * DAY, 1) for n in (7, 9, 12)]
+    tables = [table(CANDLES_1M, *parts), table(reader_of(CANDLES_1M), to=5)]
+    (work,) = due(tables, now=NOW, limits=Limits(days={"gold": 7}))
+    assert work.removed_before == TODAY - 8 * DAY
+
+
 def reader_of(of: Table) -> Table:
     from crypto_pipeline.stages import STAGES
 
