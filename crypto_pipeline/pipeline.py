@@ -15,7 +15,7 @@ from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.session import connect, disconnect, lease_epoch
 from crypto_pipeline.lake.table import Table
-from crypto_pipeline.lake.writer_lock import WriterLock, take
+from crypto_pipeline.lake.writer_lock import NAME, WriterLock, take
 from crypto_pipeline.migrate.found import refuse_other_formats
 from crypto_pipeline.model_registry import Registry, described, metrics, open_registry
 from crypto_pipeline.plan import batch_ranges
@@ -205,7 +205,7 @@ def open_pipeline(settings: Settings) -> Pipeline:
     before a stage writes it: to look at all of them each minute costs a bucket's requests.
     """
     refuse_other_state(settings)
-    lock = take(settings.home / "lake-writer.lock")
+    lock = take(settings.home / NAME)
     try:
         return _opened(settings, lock)
     except BaseException:

@@ -1,7 +1,7 @@
 """One process of a machine writes a lake at a time: cycles, replays and rebuilds wait in line.
 
 An advisory lock that the system drops when its holder dies. Two writers of one stage would each
-commit a part of one batch with a range of its own.
+commit a part of one batch with a range of its own. Upkeep takes it too, and does not wait.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import IO
 
 from crypto_pipeline.errors import LakeError
 
+NAME = "lake-writer.lock"
 WAIT_SECONDS = 600.0
 STEP_SECONDS = 0.2
 

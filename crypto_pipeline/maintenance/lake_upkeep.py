@@ -66,7 +66,7 @@ class Upkeep:
         return self.bite.take(due(self._look(), now=self.now(), limits=self.limits), kind)
 
     def count(self) -> list[Counted]:
-        return [counted(files, now=self.now()) for files in self._look()]
+        return count(self.lake.root, self.tables, now=self.now())
 
     def _look(self) -> list[TableFiles]:
         return list(inspect_all(self.lake.root, self.tables))
@@ -90,6 +90,11 @@ def works_due(settings: Settings) -> tuple[Work, ...]:
     """What a lake needs now, read from its logs alone: no Spark, so a sensor may ask."""
     tables = list(inspect_all(settings.lake_root, TABLES))
     return due(tables, now=datetime.now(UTC), limits=limits_of(settings))
+
+
+def count(root: str, tables: Sequence[Table], *, now: datetime) -> list[Counted]:
+    """Each table's files, read from the logs alone."""
+    return [counted(files, now=now) for files in inspect_all(root, tables)]
 
 
 def counted(files: TableFiles, *, now: datetime) -> Counted:

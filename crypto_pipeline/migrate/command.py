@@ -56,7 +56,7 @@ def _migrate_tables(settings: Settings, old: dict[Table, int], console: Console)
     with ExitStack() as stack:
         if settings.spark_remote is None and not up_lock.is_held(settings):
             stack.enter_context(services(settings, ["spark"], console=console))
-        lock = writer_lock.take(settings.home / "lake-writer.lock")
+        lock = writer_lock.take(settings.home / writer_lock.NAME)
         stack.callback(lock.release)
         lake = open_lake(settings)
         stack.callback(disconnect, lake.spark)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from crypto_pipeline.errors import LakeError
 from crypto_pipeline.gold.schema import CANDLES_1M
 from crypto_pipeline.lake import log
+from crypto_pipeline.lake.removed import removed_before
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.maintenance import work as work_module
 from crypto_pipeline.maintenance.bite import Bite
@@ -154,6 +155,20 @@ def test_old_dates_are_removed_whole_and_the_range_stays(lake: Lake) -> None:
 
     assert {row["date"] for row in rows_of(path)} == {TODAY - 7 * DAY, TODAY}
     assert log.last_commit(path) == before
+
+
+def test_a_table_says_from_which_date_on_nothing_was_removed(lake: Lake) -> None:
+    commit_minutes(lake, CANDLES_1M, [TODAY - n * DAY for n in (9, 8, 7, 0)])
+    assert removed_before(look(lake, CANDLES_1M).properties) is None
+
+    def remove(day: date) -> date | None:
+        files = look(lake, CANDLES_1M)
+        work = Work(kind="retain", files=files, predicate=f"date IN ('{day}')")
+        perform(lake, work, now=NOW, seconds=60.0)
+        return removed_before(look(lake, CANDLES_1M).properties)
+
+    assert remove(TODAY - 8 * DAY) == TODAY - 7 * DAY
+    assert remove(TODAY - 9 * DAY) == TODAY - 7 * DAY, "what is older does not bring it back"
 
 
 def test_vacuum_removes_what_is_dead_and_old_enough_once_a_day(lake: Lake) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 
 from crypto_pipeline import automation
 from crypto_pipeline.definitions import defs
+from crypto_pipeline.errors import LakeError
 from crypto_pipeline.gold.schema import MARKET_SUMMARY
+from crypto_pipeline.lake.writer_lock import NAME, take
 from crypto_pipeline.maintenance.bite import BITE_SECONDS
 from crypto_pipeline.maintenance.lake_upkeep import Counted
 from crypto_pipeline.maintenance.work import Kind
@@ -114,6 +117,42 @@ def test_a_bite_can_ask_whether_a_cycle_waits(
     done = defs().resolve_job_def("lake_upkeep").execute_in_process(instance=instance)
     assert done.success
     assert told == [is_waiting] * 4
+
+
+def test_a_run_leaves_all_for_the_next_while_another_process_writes_the_lake(
+    instance: dg.DagsterInstance, lake_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To open the writer's session would stop a rebuild or a replay that runs in it."""
+    opened: list[object] = []
+    monkeypatch.setattr(upkeep, "open_lake", opened.append)
+    held = take(lake_root.parent / NAME)
+    done = defs().resolve_job_def("lake_upkeep").execute_in_process(instance=instance)
+    held.release()
+    assert done.success
+    assert opened == []
+    metadata = {
+        event.materialization.asset_key.path[-1]: event.materialization.metadata
+        for event in done.get_asset_materialization_events()
+    }
+    assert f"Process {os.getpid()} has been writing" in str(metadata["compaction"]["skipped"].value)
+    assert metadata["table_files"]["live_files"].value == 0
+
+
+def test_a_run_holds_the_lake_from_before_it_opens_it_until_its_end(
+    instance: dg.DagsterInstance, lake_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Closed(Stub):
+        lake = SimpleNamespace(spark=None)
+
+    def opening(settings: object) -> None:
+        with pytest.raises(LakeError, match="has been writing this lake"):
+            take(lake_root.parent / NAME, wait_seconds=0)
+
+    monkeypatch.setattr(upkeep, "open_lake", opening)
+    monkeypatch.setattr(upkeep, "open_upkeep", lambda *_, is_wanted: Closed())
+    monkeypatch.setattr(upkeep, "disconnect", lambda spark: None)
+    assert defs().resolve_job_def("lake_upkeep").execute_in_process(instance=instance).success
+    take(lake_root.parent / NAME, wait_seconds=0).release()
 
 
 def test_history_is_pruned_by_its_job(instance: dg.DagsterInstance, lake_root: Path) -> None:
