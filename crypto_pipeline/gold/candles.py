@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Window
@@ -129,14 +130,17 @@ def run(given: StageInput) -> StageResult:
     )
 
 
-def minute_slice(since: datetime, until: datetime) -> str:
+def minute_slice(since: datetime, until: datetime, *, dates: Sequence[date] = ()) -> str:
     """A predicate on date and minute that Delta can check against every rewritten row.
 
     To the microsecond: rows within it and rows that `Lake.read` gives for it must be the same.
+    With `dates` only these of the span.
     """
     form = "%Y-%m-%d %H:%M:%S.%f"
+    listed = ", ".join(f"'{day}'" for day in dates)
     return (
         f"date >= '{since:%Y-%m-%d}' AND date <= '{until:%Y-%m-%d}' AND "
         f"minute_at >= timestamp'{since.strftime(form)}' AND "
         f"minute_at <= timestamp'{until.strftime(form)}'"
+        + (f" AND date IN ({listed})" if dates else "")
     )

@@ -8,8 +8,8 @@ minutes before a range only return and close are needed, and this table has them
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -186,15 +186,25 @@ def annualised(variance: Column, *, minutes: int) -> Column:
 
 
 def affected(candles: DataFrame, touched: DataFrame) -> DataFrame:
-    """The candles whose 24 hours hold a touched minute, marked `is_new` when touched itself."""
-    reach = touched.groupBy("source", "symbol").agg(
+    """The candles whose 24 hours hold a touched minute, marked `is_new` when touched itself.
+
+    By day: an old minute beside a live one reaches its own 24 hours, not all days up to now.
+    """
+    reach = touched.groupBy(
+        F.col("source").alias("s"), F.col("symbol").alias("y"), F.to_date("minute_at").alias("day")
+    ).agg(
         F.min("minute_at").alias("first_at"),
         (F.max("minute_at") + F.expr("INTERVAL 24 HOURS")).alias("last_at"),
     )
     new = touched.select(*KEY).withColumn("is_new", F.lit(True))
     return (
-        candles.join(reach, on=["source", "symbol"], how="inner")
-        .where(F.col("minute_at").between(F.col("first_at"), F.col("last_at")))
+        candles.join(
+            reach,
+            on=(F.col("source") == F.col("s"))
+            & (F.col("symbol") == F.col("y"))
+            & F.col("minute_at").between(F.col("first_at"), F.col("last_at")),
+            how="left_semi",
+        )
         .join(new, on=list(KEY), how="left")
         .select(*KEY, "close", "origin", F.coalesce("is_new", F.lit(False)).alias("is_new"))
         .withColumn("minute", minute_number())
@@ -218,14 +228,47 @@ def of_a_day(measured: DataFrame, terms: DataFrame, *, since: datetime) -> DataF
     return before.unionByName(terms.where(F.col("minute") >= first).select(*names))
 
 
+def touched_days(touched: DataFrame, span: tuple[datetime, datetime]) -> frozenset[date]:
+    """The UTC dates of the touched minutes where they lie far apart; empty where they do not.
+
+    It takes a query of its own, which a minute's cycle does without.
+    """
+    since, until = span
+    if until - since <= DAY:
+        return frozenset()
+    days = touched.select(F.to_date("minute_at").alias("day")).distinct().collect()
+    return frozenset(row["day"] for row in days)
+
+
+def of_days(rows: DataFrame, days: Collection[date], *, also: Sequence[int]) -> DataFrame:
+    """The rows of some dates and of those so many days after each; all rows without dates."""
+    return rows.where(F.col("date").isin(*around(days, also=also))) if days else rows
+
+
+def around(days: Collection[date], *, also: Sequence[int]) -> list[date]:
+    return sorted({day + timedelta(days=number) for day in days for number in (0, *also)})
+
+
+def looks(given: StageInput, since: datetime) -> int:
+    """How many candles are looked at for each new one, at most: a day's for each minute it moves.
+
+    A live one moves its own minute, a late one up to a day of those that were there before it.
+    """
+    newest = given.before.get(CANDLES_1M.key, since)
+    later = max(0, (newest - since) // timedelta(minutes=1))
+    return MINUTES_A_DAY * (1 + min(later, MINUTES_A_DAY))
+
+
 def run(given: StageInput) -> StageResult:
     since, until = given.span or (given.now, given.now)
     touched = given.new[CANDLES_1M.key]
+    days = touched_days(touched, (since, until))
     back = partial(given.known, CANDLES_1M, until=until + DAY)
     # Each reach is a read of its own: the shorter ones are few rows, and the minutes that are
     # wanted are kept because the plan would look for them twice.
-    targets = given.keep(affected(back(since=since), touched))
-    recent = with_terms(back(since=since - timedelta(minutes=HOUR)))
+    targets = given.keep(affected(of_days(back(since=since), days, also=[1]), touched))
+    nearby = of_days(back(since=since - timedelta(minutes=HOUR)), days, also=[-1, 1])
+    recent = with_terms(nearby)
     before = given.known(VOLATILITY, since=since - DAY, until=since, columns=OF_A_DAY)
     terms = of_a_day(before, recent, since=since)
     measured = targets.join(
@@ -233,8 +276,8 @@ def run(given: StageInput) -> StageResult:
         on=["source", "symbol", "minute"],
         how="inner",
     ).withColumn("date", F.to_date("minute_at"))
-    rows = given.keep(conform(measured, VOLATILITY, batch=given.batch), reach=MINUTES_A_DAY)
-    earlier = given.known(VOLATILITY, since=since, until=until + DAY)
+    rows = given.keep(conform(measured, VOLATILITY, batch=given.batch), reach=looks(given, since))
+    earlier = of_days(given.known(VOLATILITY, since=since, until=until + DAY), days, also=[1])
     replacing = rows.join(earlier.select(*KEY), on=list(KEY), how="left_semi")
     return StageResult(
         classified=(touched.withColumn("outcome", F.lit("measured")),),
@@ -242,7 +285,7 @@ def run(given: StageInput) -> StageResult:
         equations={},
         slices={
             VOLATILITY.key: Slice(
-                predicate=minute_slice(since, until + DAY),
+                predicate=minute_slice(since, until + DAY, dates=around(days, also=[1])),
                 kept=earlier.join(rows.select(*KEY), on=list(KEY), how="left_anti").select(
                     *VOLATILITY.columns
                 ),

@@ -6,15 +6,17 @@ import math
 import random
 import statistics
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from crypto_pipeline.audit import expected as recomputed
+from crypto_pipeline.audit.gold_account import MEASURES
 from crypto_pipeline.gold import volatility
 from crypto_pipeline.gold.schema import CANDLES_1M, VOLATILITY
-from crypto_pipeline_tests.builders import AT, ETH, MINUTE, Given, Row, gold_candle, read
+from crypto_pipeline_tests.builders import AT, ETH, MINUTE, Given, Row, frame, gold_candle, read
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -168,6 +170,46 @@ def test_a_late_candle_moves_the_minutes_after_it_and_no_other_coin(spark: Spark
     assert {row["minute_at"][:16] for row in found} == expected
     assert len(found) == 20
     assert {row["symbol"] for row in found} == {late["symbol"]}
+
+
+def test_an_old_candle_beside_a_live_one_moves_its_own_day_and_no_day_between(
+    spark: SparkSession,
+) -> None:
+    # The old stretch goes over midnight.
+    old = walk(30, seed=11, until=datetime(2026, 11, 18, 0, 10, tzinfo=UTC))
+    between = walk(30, seed=12, until=AT - timedelta(days=3))
+    live = walk(30, seed=13)
+    late, newest_one, rows = old[10], live[-1], [*old, *between, *live]
+    before = measured([row for row in rows if row not in (late, newest_one)])
+    result = volatility.run(
+        Given(spark)(
+            new={CANDLES_1M: [late, newest_one]},
+            known={CANDLES_1M: rows, VOLATILITY: before},
+        )
+    )
+    found = read(result.outputs[VOLATILITY.key], order=("minute_at",))
+    part = result.slices[VOLATILITY.key]
+    kept = {row["minute_at"][:10] for row in read(part.kept, "minute_at")}
+    for cached in result.cached:
+        cached.unpersist()
+
+    moved = [f"{row['minute_at']:%Y-%m-%dT%H:%M}" for row in [*old[10:], newest_one]]
+    assert [row["minute_at"][:16] for row in found] == moved
+    assert str(between[0]["date"]) not in part.predicate
+    assert "'2026-11-17', '2026-11-18'" in part.predicate
+    assert kept == {f"{AT:%Y-%m-%d}"}, "what is not moved of a touched day stays"
+    candles = frame(spark, CANDLES_1M, rows)
+    whole = {row["minute_at"]: row for row in read(recomputed.volatility(candles, candles))}
+    for row in found:
+        wanted = {name: whole[row["minute_at"]][name] for name in MEASURES}
+        assert {name: row[name] for name in MEASURES} == pytest.approx(wanted, rel=1e-9, abs=1e-12)
+
+
+def test_a_late_candle_looks_at_a_day_for_each_minute_that_it_moves(spark: SparkSession) -> None:
+    live = Given(spark)(new={CANDLES_1M: [gold_candle()]}, before={CANDLES_1M: AT - MINUTE})
+    assert volatility.looks(live, AT) == 1440
+    assert volatility.looks(live, AT - 6 * MINUTE) == 6 * 1440
+    assert volatility.looks(live, AT - timedelta(days=9)) == 1441 * 1440
 
 
 def test_measures_do_not_see_what_comes_after(spark: SparkSession) -> None:
