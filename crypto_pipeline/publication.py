@@ -122,9 +122,16 @@ class Screen:
         return _sent(rows, max((r["batch"] for r in rows), default=0), started)
 
     def _shown(self, name: str, at: Position) -> int:
-        """The batch that the topic shows; 0 when its records are of another table."""
+        """The batch that the topic shows; 0 when its records are of another table.
+
+        A table that was restored from a backup has its old id and stands before its own records:
+        then only its newest batch is not shown.
+        """
         record = self.newest(name)
-        return int(record.get("batch", 0)) if record.get("table_id") == at.table_id else 0
+        if record.get("table_id") != at.table_id:
+            return 0
+        shown = int(record.get("batch", 0))
+        return shown if shown <= at.batch else at.batch - 1
 
     def _send(
         self, name: str, rows: list[dict[str, Any]], *, key: Callable[[dict[str, Any]], str]

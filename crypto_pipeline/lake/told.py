@@ -40,12 +40,17 @@ def rows_told(
 
 
 def batches_told(
-    lake: Lake, table: Table, columns: Sequence[str], *, after: int, to: int
+    lake: Lake, table: Table, columns: Sequence[str], *, after: int, to: int, since: datetime
 ) -> list[dict[str, Any]]:
-    """Rows of the batches in (after, to]; times are aware, UTC."""
-    values = lake.few(table, of_batches(after=after, to=to), columns)
+    """Rows of the batches in (after, to] whose fact is not before `since`; times are aware, UTC."""
+    where = f"{of_batches(after=after, to=to)} AND {of_span(table, since=since, until=None)}"
+    values = lake.few(table, where, {*columns, table.fact_column})
     if values is None:
-        values = rows_of(lake.increment(table, after=after, to=to).select(*columns))
+        frame = lake.read(table, since=since)
+        batch = F.col("batch")
+        values = rows_of(frame.where((batch > after) & (batch <= to)).select(*columns))
+    else:
+        values = values.filter(pc.greater_equal(values.column(table.fact_column), since))
     return list(values.select(list(columns)).to_pylist())
 
 
