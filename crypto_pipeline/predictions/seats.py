@@ -36,10 +36,13 @@ class Seat:
     def is_fitted(self) -> bool:
         return self.chosen not in LIVE_FORMULAS
 
-    def fresh_until(self, model: str) -> datetime | None:
-        """The last origin that a model's fit speaks of; None without a fit."""
+    def speaks_of(self, model: str) -> tuple[datetime, datetime] | None:
+        """The first and last origin that a model's fit speaks of; None without a fit.
+
+        An origin before the end of its training is one that it has seen the outcome of.
+        """
         fit = self.fits.get(model)
-        return None if fit is None else fit.trained_through + GREATEST_AGE
+        return None if fit is None else (fit.trained_through, fit.trained_through + GREATEST_AGE)
 
 
 Ranges = Mapping[str, Any] | None

@@ -71,7 +71,7 @@ def forecasts(origins: DataFrame, serving: Sequence[Seat]) -> DataFrame:
 
 
 def variances(seat: Seat) -> dict[str, Column]:
-    """What each model says at one horizon. A fit that is too old says nothing."""
+    """What each model says at one horizon. A fit that is too old, or too young, says nothing."""
     horizon = seat.horizon_minutes
     said = {
         PERSISTENCE: F.col(f"variance_{horizon}m") * horizon,
@@ -99,8 +99,8 @@ def served(seat: Seat) -> Column:
 
 
 def _is_fresh(seat: Seat, model: str) -> Column:
-    until = seat.fresh_until(model)
-    return F.lit(False) if until is None else F.col("origin_at") <= F.lit(until)
+    span = seat.speaks_of(model)
+    return F.lit(False) if span is None else F.col("origin_at").between(*map(F.lit, span))
 
 
 def _said(seat: Seat, model: str) -> Column:

@@ -158,6 +158,15 @@ def test_a_champion_without_a_fresh_fit_leaves_no_forecast_to_show(
     assert served(fresh) == dict.fromkeys(HORIZONS, "ewma")
 
 
+def test_a_fit_says_nothing_of_an_origin_within_its_own_training(spark: SparkSession) -> None:
+    rows = said(spark, minute(), fitted=models(age=-MINUTE), decided=gates())
+    assert {r["model"] for r in rows} == {"ewma", "persistence"}
+    assert served(rows) == {}
+    # In the cycle that fits, the last label ends with the newest minute, which is the origin.
+    rows = said(spark, minute(), fitted=models(age=timedelta(0)), decided=gates())
+    assert served(rows) == dict.fromkeys(HORIZONS, "blend_pooled")
+
+
 def test_a_row_names_its_origin_target_band_and_inputs(spark: SparkSession) -> None:
     (row,) = [
         r
