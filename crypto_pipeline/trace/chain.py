@@ -131,17 +131,32 @@ def _record(lake: Lake, typed: Row) -> Link:
 
 
 def _polls(lake: Lake, typed: Row) -> tuple[Link, ...]:
-    """Polls of the source during which the answer came, each with its own bytes."""
+    """The poll of the source during which the answer came, with its own bytes."""
     seen = F.lit(typed["observed_at"])
     rows = (
-        lake.read(bronze.POLLS, since=typed["observed_at"] - DAY, until=typed["observed_at"])
-        .where(F.col("source") == typed["source"])
+        _fetches(lake, typed["open_at"])
+        if typed.get("is_backfill")
+        else _minute_polls(lake, typed["observed_at"])
+    )
+    rows = (
+        rows.where(F.col("source") == typed["source"])
         .where((F.col("started_at") <= seen) & (F.col("ended_at") >= seen))
         .orderBy("poll_at", "broker_at")
         .limit(1)
     )
     polls = [_link(lake, bronze.POLLS, row) for row in _rows(rows)]
     return tuple(link for poll in polls for link in (poll, _record(lake, poll.row)))
+
+
+def _minute_polls(lake: Lake, observed_at: datetime) -> DataFrame:
+    rows = lake.read(bronze.POLLS, since=observed_at - DAY, until=observed_at)
+    return rows.where(F.col("until_at").isNull())
+
+
+def _fetches(lake: Lake, open_at: datetime) -> DataFrame:
+    """Fetches of the past that a minute was part of: their `poll_at` is where they begin."""
+    rows = lake.read(bronze.POLLS, until=open_at)
+    return rows.where(F.col("until_at") > F.lit(open_at))
 
 
 def _one(lake: Lake, table: Table, wanted: Row, *, near: datetime | None = None) -> Link:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +17,18 @@ from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stages import STAGES
-from crypto_pipeline_tests.builders import AT, BTC, ETH, MINUTE, candle, poll, tick
+from crypto_pipeline_tests.builders import (
+    AT,
+    BTC,
+    ETH,
+    MINUTE,
+    Row,
+    candle,
+    day_of,
+    poll,
+    raw_rows,
+    tick,
+)
 from crypto_pipeline_tests.topics import send
 
 Facts = list[Tick | Candle | PollRecord | bytes]
@@ -40,6 +52,16 @@ def minute(number: int, *, symbols: tuple[str, ...] = (BTC, ETH)) -> Facts:
         ]
     ended = at + timedelta(seconds=6)
     return [*facts, poll(poll_at=at, started_at=at, ended_at=ended, symbols_asked=symbols)]
+
+
+def arrived(facts: Facts, at: datetime, seen: Counter[str]) -> list[Row]:
+    """Rows of raw with the offsets that come next on each topic."""
+    rows = raw_rows(*(fact for fact in facts if not isinstance(fact, bytes)))
+    for place, row in enumerate(rows):
+        broker_at = at + timedelta(seconds=7, milliseconds=place)
+        row |= {"offset": seen[row["topic"]], "broker_at": broker_at, "date": day_of(broker_at)}
+        seen[row["topic"]] += 1
+    return rows
 
 
 def awkward(number: int) -> Facts:

@@ -24,10 +24,10 @@ from crypto_pipeline.rebuild.run import TableRebuilt, rebuild
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.stages import RAW, STAGES, TABLES
 from crypto_pipeline.stream.ranges import TopicEnds
-from crypto_pipeline_tests.books.market import SOL, Facts, minute
+from crypto_pipeline_tests.books.market import SOL, arrived, minute
 from crypto_pipeline_tests.books.test_audit import named
 from crypto_pipeline_tests.books.test_rebuild import content
-from crypto_pipeline_tests.builders import AT, BTC, ETH, MINUTE, Row, day_of, put, raw_rows
+from crypto_pipeline_tests.builders import AT, BTC, ETH, MINUTE, put
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -39,16 +39,6 @@ SECOND_DAY, THIRD_DAY = AT.date() + DAY, AT.date() + 2 * DAY
 # The poll at midnight brings the candle of 23:59: a fact of the day before the broker's.
 MIDNIGHT = 14 * 60 - 5
 POLLS = (0, MIDNIGHT, MIDNIGHT + 1, 1440, MIDNIGHT + 1440, MIDNIGHT + 1441)
-
-
-def arrived(facts: Facts, at: datetime, seen: Counter[str]) -> list[Row]:
-    """Rows of raw with the offsets that come next on each topic."""
-    rows = raw_rows(*facts)  # type: ignore[arg-type]
-    for place, row in enumerate(rows):
-        broker_at = at + timedelta(seconds=7, milliseconds=place)
-        row |= {"offset": seen[row["topic"]], "broker_at": broker_at, "date": day_of(broker_at)}
-        seen[row["topic"]] += 1
-    return rows
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from collections import Counter
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from crypto_pipeline.errors import NotInLakeError
+from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.raw.schema import RECORDS
 from crypto_pipeline.run_stage import StageRunner
+from crypto_pipeline.stages import BRONZE, CANDLES, RAW, SILVER
+from crypto_pipeline.stream.ranges import TopicEnds
 from crypto_pipeline.trace.chain import trace
 from crypto_pipeline.trace.command import lines
-from crypto_pipeline_tests.books.market import KRAKEN, OWN_RECORD, SOL
-from crypto_pipeline_tests.builders import AT, BTC, MINUTE, SOURCE, candle
+from crypto_pipeline_tests.books.market import KRAKEN, OWN_RECORD, SOL, arrived
+from crypto_pipeline_tests.builders import AT, BTC, MINUTE, SOURCE, candle, poll, put
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -62,3 +68,35 @@ def test_the_poll_that_brought_it_and_the_forecast_made_of_it(books: StageRunner
     poll, raw = chain.polls
     assert poll.row["poll_at"] == AT + 7 * MINUTE
     assert json.loads(raw.row["value"])["id"] == poll.row["id"]
+
+
+def fetched(purpose: str, start: datetime, end: datetime) -> Any:
+    """The record of a fetch of the past that went on while the minute's poll did."""
+    return poll(
+        poll_at=start, until_at=end, purpose=purpose,
+        started_at=AT + timedelta(seconds=2), ended_at=AT + timedelta(seconds=6),
+    )  # fmt: skip
+
+
+def test_a_candle_of_a_backfill_leads_to_its_fetch_and_a_minutes_to_its_poll(lake: Lake) -> None:
+    old, seen = AT - timedelta(days=10), AT + timedelta(seconds=3)
+    facts = [
+        candle(open_at=old, observed_at=seen, is_backfill=True),
+        candle(open_at=AT - MINUTE, observed_at=seen),
+        poll(poll_at=AT, started_at=AT, ended_at=AT + timedelta(seconds=6)),
+        fetched("backfill", old - timedelta(days=3), old + timedelta(hours=1)),
+        fetched("repair", AT - timedelta(hours=2), AT - timedelta(hours=1)),
+    ]
+    put(lake, RAW, {RECORDS: arrived(facts, AT, Counter())})
+    runner = StageRunner(
+        lake=lake, read_ends=lambda: TopicEnds(cluster_id="c", topics={}), kafka_options={}
+    )
+    for stage in (BRONZE, SILVER, CANDLES):
+        runner.run(stage)
+
+    def purpose(minute_at: datetime) -> list[Any]:
+        chain = trace(lake, symbol=BTC, minute_at=minute_at, sources=[SOURCE])
+        return [link.row["purpose"] for link in chain.polls[::2]]
+
+    assert purpose(old) == ["backfill"]
+    assert purpose(AT - MINUTE) == ["minute"]
