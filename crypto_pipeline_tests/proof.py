@@ -1,7 +1,8 @@
 """Counts and seeds: reduced in every run of the tests, full under `make prove`.
 
 `make prove` keeps each result in docs/proofs with its seed, code version and date, and leaves
-out what was proved before on the same code, so that it can be run in several sittings.
+out what was proved before on the same code, so that it can be run in several sittings. Proved is
+what was recorded after its assertions, at the full size, on a tree that is committed.
 """
 
 from __future__ import annotations
@@ -41,10 +42,13 @@ class Proof:
     def record(self, **figures: object) -> None:
         """To be called after the last assertion: what is written was seen to hold."""
         if is_full():
-            self.keep(figures)
+            self._write(figures, {"holds": True})
 
     def keep(self, figures: dict[str, object]) -> None:
-        """Write the figures down; `left` among them says that the proof is not at its end."""
+        """Write down what a sitting measured, and asserted nothing of: no claim is proved by it."""
+        self._write(figures, {})
+
+    def _write(self, figures: dict[str, object], claimed: dict[str, object]) -> None:
         FOLDER.mkdir(parents=True, exist_ok=True)
         content = {
             "claim": self.name,
@@ -52,6 +56,7 @@ class Proof:
             "code": self.code,
             "seed": self.seed,
             "count": self.count,
+            **claimed,
             "figures": figures,
         }
         (FOLDER / f"{self.name}.json").write_text(json.dumps(content, indent=2) + "\n")
@@ -63,8 +68,12 @@ class Proof:
 
     @property
     def state(self) -> Path:
-        """The folder of a proof of hours that goes on from its own lake, on this machine."""
-        return ROOT / "build" / "proofs" / self.name / self.code
+        """The folder of a proof of hours that goes on from its own lake, on this machine.
+
+        What no commit names may be another tree tomorrow, so that each of its runs begins anew.
+        """
+        name = self.code if is_committed(self.code) else f"{self.code}-{self.seed}"
+        return ROOT / "build" / "proofs" / self.name / name
 
 
 def begin(name: str, *, reduced: int, full: int, also: tuple[str, ...] = ()) -> Proof:
@@ -74,7 +83,7 @@ def begin(name: str, *, reduced: int, full: int, also: tuple[str, ...] = ()) -> 
     """
     code = code_version(also)
     file = FOLDER / f"{name}.json"
-    if is_full() and _is_proved(file, code):
+    if is_full() and is_proved(file, code, full=full):
         pytest.skip(f"proved before on this code: {file.relative_to(ROOT)}")
     seed = fresh_seed()
     print(f"{name}: seed {seed}")  # noqa: T201 - a failure must be reproducible
@@ -86,15 +95,32 @@ def fresh_seed() -> int:
     return int(os.environ.get("SEED") or random.SystemRandom().randrange(2**31))
 
 
-def _is_proved(file: Path, code: str) -> bool:
-    if not file.exists():
+def is_proved(file: Path, code: str, *, full: int) -> bool:
+    """Whether the file says that the claim was seen to hold at its full size on this code.
+
+    Records of before `holds` was written: those of a sitting say how much is `left`, if nothing.
+    """
+    if not file.exists() or not is_committed(code):
         return False
     content = json.loads(file.read_text())
-    return content["code"] == code and not content["figures"].get("left")
+    was_asserted = content.get("holds", "left" not in content["figures"])
+    return was_asserted and content["code"] == code and content["count"] >= full
+
+
+def is_committed(code: str) -> bool:
+    """Whether a code version names one tree for ever: git knew each part, and none was changed.
+
+    >>> is_committed("e3d17b0-88b5ffb"), is_committed("e3d17b0-"), is_committed("e3d17b0-changed")
+    (True, False, False)
+    """
+    return all(code.split("-")) and not code.endswith("-changed")
 
 
 def code_version(also: tuple[str, ...] = ()) -> str:
-    """The tree that is proved, by git's own hashes; `changed` when it is not what is committed."""
+    """The tree that is proved, by git's own hashes; `changed` when it is not what is committed.
+
+    A part that git does not know is empty, so that such a tree is like no other: `is_committed`.
+    """
     paths = (*PROVED, *also)
     hashes = [_git("rev-parse", "--short", f"HEAD:{path}") for path in paths]
     changed = _git("status", "--porcelain", "--", *paths)

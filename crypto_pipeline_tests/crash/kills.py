@@ -5,7 +5,7 @@
     --sitting MINUTES    stop after so long; the next call goes on where this one was
 
 It prints a line a chunk and at the end kills, lost and doubled, and writes them to docs/proofs
-with what is left to do. A chunk's kills count only when the lake's balance after them was taken.
+with what is left to do. A chunk's kills count only when the lake's balance after them holds.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ def kill_all(
             carry_out(stack, kill)
             done.append(kill.name)
         found = stack.balance()
+        # Nothing of a chunk that does not hold is kept, or the next sitting would go on behind it.
+        assert found.holds, found
         tally.add(done, found, seconds=time.monotonic() - begun)
         if stack.store is not None:
             tally.harmed = {k: tally.harmed.get(k, 0) + n for k, n in stack.store.harmed().items()}
@@ -71,7 +73,6 @@ def kill_all(
         print(  # noqa: T201 - a command's output
             f"{len(tally.kills)} kills, lost {found.lost}, doubled {found.doubled}", flush=True
         )
-        assert found.holds, found
         stack.tidy()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from crypto_pipeline_tests.crash.balance import Balance
 from crypto_pipeline_tests.crash.seams import VICTIMS, Kill
-from crypto_pipeline_tests.proof import Proof
+from crypto_pipeline_tests.proof import Proof, is_committed
 
 
 @dataclass
@@ -29,8 +29,8 @@ class Tally:
 
     @classmethod
     def open(cls, file: Path | None, claim: Proof) -> Tally:
-        """What was done on this code; on another code it would prove nothing."""
-        if file is not None and file.exists():
+        """What was done on this code; on another, or one that no commit names, it proves nothing."""
+        if file is not None and file.exists() and is_committed(claim.code):
             content: dict[str, Any] = json.loads(file.read_text())
             if content["code"] == claim.code:
                 return cls(file=file, **content)

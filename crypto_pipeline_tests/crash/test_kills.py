@@ -13,7 +13,8 @@ from crypto_pipeline.embedded import jars
 from crypto_pipeline.stages import STAGES
 from crypto_pipeline_tests import proof
 from crypto_pipeline_tests.conftest import ROOT, missing
-from crypto_pipeline_tests.crash.kills import NAMES, RANDOM, kill_all
+from crypto_pipeline_tests.crash.balance import Balance
+from crypto_pipeline_tests.crash.kills import CHUNK, NAMES, RANDOM, kill_all
 from crypto_pipeline_tests.crash.own_stack import a_stack
 from crypto_pipeline_tests.crash.seams import (
     MOMENTS,
@@ -37,7 +38,7 @@ def test_the_seams_are_the_commits_of_the_stages_and_what_lies_around_them() -> 
 
 
 def test_a_second_sitting_does_what_the_first_has_left(tmp_path: Path) -> None:
-    claim = proof.begin("sitting", reduced=1, full=1)
+    claim = replace(proof.begin("sitting", reduced=1, full=1), code="c43eba5")
     kills = [*every_seam(), *at_random(RANDOM, claim.random())]
     first = Tally.open(tmp_path / "kills.json", claim)
     first.kills = [kill.name for kill in (*kills[:7], *kills[-60:-40])]
@@ -49,6 +50,54 @@ def test_a_second_sitting_does_what_the_first_has_left(tmp_path: Path) -> None:
     assert sum(kill.seam is None for kill in rest) == RANDOM - 20
     assert not {kill.name for kill in rest if kill.seam} & set(first.kills)
     assert not Tally.open(tmp_path / "kills.json", replace(claim, code="another")).kills
+
+
+def test_a_sitting_on_a_tree_that_no_commit_names_is_not_gone_on_with(tmp_path: Path) -> None:
+    claim = replace(proof.begin("sitting", reduced=1, full=1), code="c43eba5-changed")
+    first = Tally.open(tmp_path / "kills.json", claim)
+    first.kills = ["worker raw/records before"]
+    first.save()
+    assert Tally.open(tmp_path / "kills.json", claim).kills == []
+
+
+class Lossy:
+    """A stack whose kills all hit, and whose lake has lost a record after the second chunk."""
+
+    has_new = True
+    store = None
+
+    def __init__(self) -> None:
+        self.balances = [Balance(lost={"raw": lost}, doubled={}, records=9) for lost in (0, 1)]
+
+    def send_minute(self) -> None:
+        """Nobody reads it."""
+
+    def run(self, kill: Kill) -> str:
+        return "killed"
+
+    def balance(self) -> Balance:
+        return self.balances.pop(0)
+
+    def tidy(self) -> None:
+        """There is nothing."""
+
+
+def test_kills_of_a_chunk_that_does_not_hold_are_neither_counted_nor_kept(tmp_path: Path) -> None:
+    claim = replace(proof.begin("sitting", reduced=1, full=1), code="c43eba5")
+    tally = Tally.open(tmp_path / "kills.json", claim)
+    kills, kept = every_seam(), list[int]()
+    with pytest.raises(AssertionError, match="lost={'raw': 1}"):
+        kill_all(
+            Lossy(),  # type: ignore[arg-type]
+            kills,
+            tally,
+            until=time.monotonic() + 60,
+            keep=lambda: kept.append(len(tally.kills)),
+        )
+    assert kept == [CHUNK]
+    saved = Tally.open(tmp_path / "kills.json", claim)
+    assert saved.kills == [kill.name for kill in kills[:CHUNK]]
+    assert saved.lost == 0
 
 
 @pytest.mark.spark

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from crypto_pipeline_tests.fabricated.__main__ import main
-from crypto_pipeline_tests.fabricated.check import ALLOWED, compared
+from crypto_pipeline_tests.fabricated.check import ALLOWED, Ratio, compared, figures
 from crypto_pipeline_tests.fabricated.fabricate import fabricate
 from crypto_pipeline_tests.fabricated.history import no_topics
 
@@ -32,6 +33,13 @@ def test_a_lake_is_near_to_itself_and_far_from_a_longer_one(tmp_path: Path) -> N
     assert far["raw/records"].alike == 0.0
     assert far["silver/gaps"].log_bytes == pytest.approx(1, abs=ALLOWED)
     assert not far["gold/volatility"].is_near
+
+
+def test_what_is_kept_names_the_tables_that_are_off() -> None:
+    near = Ratio(key="near", files=1, log_objects=1, log_bytes=1.05, load=0.95, alike=1)
+    kept = figures([near, replace(near, key="far", log_bytes=1.2)], symbols=2)
+    assert kept["off"] == ["far"]
+    assert [one["key"] for one in kept["tables"]] == ["near", "far"]
 
 
 def test_the_command_lays_down_a_lake_and_tells_what_it_is(

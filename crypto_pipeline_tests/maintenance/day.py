@@ -7,7 +7,7 @@ Each minute is one run of every stage, and maintenance runs each half hour of th
 So that a day fits into a sitting the stages after silver take a minute while raw, bronze and
 silver take the next, each half from a session of its own. After each the Spark server's memory is
 looked at. At the end whole cycles are measured against a fresh lake that takes the same minutes,
-in turn.
+in turn. What it writes to docs/proofs is what was measured; only `make prove` holds it to a bound.
 """
 
 from __future__ import annotations
