@@ -29,7 +29,7 @@ class Tally:
 
     @classmethod
     def open(cls, file: Path | None, claim: Proof) -> Tally:
-        """What was done on this code; on another, or one that no commit names, it proves nothing."""
+        """What was done on this code; of another, or one no commit names, it proves nothing."""
         if file is not None and file.exists() and is_committed(claim.code):
             content: dict[str, Any] = json.loads(file.read_text())
             if content["code"] == claim.code:

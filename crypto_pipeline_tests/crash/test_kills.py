@@ -86,7 +86,7 @@ def test_kills_of_a_chunk_that_does_not_hold_are_neither_counted_nor_kept(tmp_pa
     claim = replace(proof.begin("sitting", reduced=1, full=1), code="c43eba5")
     tally = Tally.open(tmp_path / "kills.json", claim)
     kills, kept = every_seam(), list[int]()
-    with pytest.raises(AssertionError, match="lost={'raw': 1}"):
+    with pytest.raises(AssertionError, match=r"lost=\{'raw': 1\}"):
         kill_all(
             Lossy(),  # type: ignore[arg-type]
             kills,
