@@ -23,6 +23,7 @@ class FaultyStore:
     dice: random.Random
     is_faulty: bool = True
     _cut: tuple[Seam, int] | None = None
+    _has_cut: bool = False
 
     def __post_init__(self) -> None:
         self.proxy.decide = self._decide
@@ -37,7 +38,12 @@ class FaultyStore:
     def cut_at(self, seam: Seam | None, victim: int) -> None:
         """Kill the victim when the log entry of the seam's table comes, or once it is there."""
         assert seam is not None
-        self._cut = (seam, victim)
+        self._cut, self._has_cut = (seam, victim), False
+
+    def end_cut(self) -> bool:
+        """From here on nobody is killed; whether the victim was, at its seam."""
+        self._cut = None
+        return self._has_cut
 
     def _decide(self, request: Request) -> Fault:
         if self._cut is not None and request.is_log_entry:
@@ -46,6 +52,7 @@ class FaultyStore:
                 self._cut = None
                 with suppress(ProcessLookupError):
                     os.kill(victim, signal.SIGKILL)
+                    self._has_cut = True
                 return "lose" if seam.moment == "written" else "drop"
         if not self.is_faulty:
             return "pass"

@@ -35,6 +35,14 @@ CYCLE_LIMIT_SECONDS = 600.0
 CYCLES = 6
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a run ended; `was_hit` when the victim was killed at its random moment."""
+
+    code: int
+    was_hit: bool
+
+
 @dataclass
 class KilledStack:
     """`spark` and `broker` are started again as soon as they are found dead, as `up` does."""
@@ -84,26 +92,44 @@ class KilledStack:
         self.feed.send_minute()
         self.has_new = True
 
+    @property
+    def _note(self) -> Path:
+        """Where a run writes down the seam at which it is about to kill."""
+        return self.settings.state_dir / "seam.txt"
+
     def run(self, kill: Kill | None = None) -> Outcome:
-        """One run: `done`, `failed`, or `killed` when the victim died in it."""
+        """One run: `done`, `failed`, or `killed` when the victim died in it by this kill.
+
+        At a seam that takes the note of who killed it there. One that died of anything else, of
+        our impatience too, leaves a run that has failed.
+        """
         if kill is None:
-            code = self._await(self._order({}))
-            return self._outcome(code, is_killed=False)
+            return self._outcome(self._await(self._order({})).code, is_killed=False)
         servers = dict(self.running)
         pids = {name: self._pid(name) for name in servers}
+        self._note.unlink(missing_ok=True)
         pids["worker"] = child = self._order(self._cut(kill, pids))
         victim = pids[kill.victim]
         if self._is_cut_by_store(kill):
             assert self.store is not None
             self.store.cut_at(kill.seam, victim)
-        code = self._await(child, after=None if kill.seam else kill.after, victim=victim)
+        ended = self._await(child, after=None if kill.seam else kill.after, victim=victim)
+        was_hit = ended.was_hit if kill.seam is None else self._was_cut(kill)
         if kill.victim == "worker":
-            return self._outcome(code, is_killed=code == -signal.SIGKILL)
-        is_killed = victim not in processes.running()
-        if is_killed and self.running[kill.victim] is servers[kill.victim]:
+            return self._outcome(ended.code, is_killed=was_hit and ended.code == -signal.SIGKILL)
+        is_dead = victim not in processes.running()
+        if is_dead and self.running[kill.victim] is servers[kill.victim]:
             servers[kill.victim].wait(PATIENCE_SECONDS)
             self._revive()
-        return self._outcome(code, is_killed=is_killed)
+        return self._outcome(ended.code, is_killed=was_hit and is_dead)
+
+    def _was_cut(self, kill: Kill) -> bool:
+        """Whether the kill came at its seam, by the word of the store or of the run's own hook."""
+        if self._is_cut_by_store(kill):
+            assert self.store is not None
+            return self.store.end_cut()
+        assert kill.seam is not None
+        return self._note.exists() and self._note.read_text() == kill.seam.name
 
     def _outcome(self, code: int, *, is_killed: bool) -> Outcome:
         if code == 0:
@@ -121,22 +147,29 @@ class KilledStack:
         if kill is None or kill.seam is None or self._is_cut_by_store(kill):
             return {}
         pid = 0 if kill.victim == "worker" else pids[kill.victim]
-        return {"table": kill.seam.table, "moment": kill.seam.moment, "pid": pid}
+        seam = {"table": kill.seam.table, "moment": kill.seam.moment}
+        return {**seam, "pid": pid, "note": str(self._note)}
 
-    def _await(self, child: int, *, after: float | None = None, victim: int = 0) -> int:
-        """The run's exit code; the victim is killed `after` so many seconds, the dead revived."""
+    def _await(self, child: int, *, after: float | None = None, victim: int = 0) -> Ended:
+        """The run's end; the victim is killed `after` so many seconds, the dead revived."""
         begun = time.monotonic()
         limit = begun + CYCLE_LIMIT_SECONDS
+        was_hit = False
         while (answer := self._answer(0.02)) is None:
             if after is not None and time.monotonic() >= begun + after:
                 after = None
-                kill_now(victim)
+                was_hit = kill_now(victim)
             if self._revive():
                 limit = time.monotonic() + PATIENCE_SECONDS
             if time.monotonic() > limit:
+                self._say(f"run {child} was killed: it went on and on and said nothing")
                 kill_now(child)
                 limit += PATIENCE_SECONDS
-        return answer["status"]
+        return Ended(code=answer["status"], was_hit=was_hit)
+
+    def _say(self, why: str) -> None:
+        with self._log.open("a") as log:
+            log.write(f"{why}\n")
 
     def _revive(self) -> bool:
         """Start what is dead again and wait for it; whether there was any."""
@@ -189,13 +222,13 @@ class KilledStack:
         """Drain, count every layer, and let the audit compare all values with what they must be."""
         self.drain()
         found = balance(self._behind_the_proxy(), self.feed.facts)
-        code = self._await(self._order({"act": "audit"}))
+        code = self._await(self._order({"act": "audit"})).code
         assert code == 0, f"the audit is not clean: {self._log.read_text()[-5000:]}"
         return found
 
     def tidy(self) -> None:
         """Compact, or each cycle would read one file more of each table than the one before."""
-        code = self._await(self._order({"act": "tidy"}))
+        code = self._await(self._order({"act": "tidy"})).code
         # What fails in a bucket that is away is due again, as upkeep is.
         assert code == 0 or self.store is not None, self._log.read_text()[-3000:]
 
@@ -206,9 +239,12 @@ class KilledStack:
         return replace(self.settings, store=direct)
 
 
-def kill_now(pid: int) -> None:
+def kill_now(pid: int) -> bool:
+    """Whether there was somebody to kill."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+        return True
+    return False
 
 
 @contextmanager

@@ -34,13 +34,15 @@ NAMES = {False: "kills", True: "kills-in-a-bucket"}
 
 def carry_out(stack: KilledStack, kill: Kill) -> None:
     """Kill once; new minutes come when the run had none for the seam."""
+    outcomes = []
     for number in range(TRIES):
         if kill.seam is None or not stack.has_new:
             stack.send_minute()
         sooner = Kill(victim=kill.victim, seam=kill.seam, after=kill.after / (number + 1))
-        if stack.run(sooner) == "killed":
+        outcomes.append(stack.run(sooner))
+        if outcomes[-1] == "killed":
             return
-    raise AssertionError(f"{kill.name} was not come to in {TRIES} cycles")
+    raise AssertionError(f"{kill.name} was not come to in {TRIES} cycles: {', '.join(outcomes)}")
 
 
 def kill_all(

@@ -2,7 +2,8 @@
 
 It imports everything once and then forks: each line of JSON on its input is one run in a child
 of its own, with a session and a producer of its own, as the worker of a real run has. A run that
-is to be cut cuts itself: the hook in the commit sends SIGKILL to its victim, itself included.
+is to be cut cuts itself: the hook in the commit notes where it is and sends SIGKILL to its victim,
+itself included.
 """
 
 from __future__ import annotations
@@ -97,34 +98,61 @@ ACTS = {"cycle": cycle, "audit": look, "tidy": tidy}
 
 
 def cut_at(order: dict[str, Any]) -> None:
-    """Patch the commit of one table so that the victim dies at the moment that was ordered."""
-    victim = order["pid"] or os.getpid()
+    """Patch the commit of one table so that the victim dies at the moment that was ordered.
+
+    A moment that was over before it was seen kills nobody, so that the run is not taken for cut.
+    """
 
     def cutting(write: Write, record: CommitRecord) -> CommitRecord:
-        if write.path.endswith(order["table"]) and not done.is_set():
-            done.set()
-            if order["moment"] == "before":
-                os.kill(victim, signal.SIGKILL)
-            else:
-                watch = threading.Thread(
-                    target=kill_when, args=(Path(write.path), order["moment"], victim), daemon=True
-                )
-                watch.start()
-        return commit(write, record)
+        if not write.path.endswith(order["table"]) or done.is_set():
+            return commit(write, record)
+        done.set()
+        if order["moment"] == "before":
+            kill(order)
+            return commit(write, record)
+        watch = Watch(Path(write.path))
+        threading.Thread(target=kill_when, args=(watch, order), daemon=True).start()
+        try:
+            return commit(write, record)
+        finally:
+            watch.has_ended.set()
 
     done = threading.Event()
     stage_commit.commit = cutting  # type: ignore[attr-defined]
 
 
-def kill_when(table: Path, moment: str, victim: int) -> None:
-    """Wait for a new data file, or a new log entry, which an empty commit has alone."""
-    entries, files = log_entries(table), data_files(table)
-    while True:
-        is_committed = log_entries(table) > entries
-        if is_committed or (moment == "written" and data_files(table) > files):
-            os.kill(victim, signal.SIGKILL)
-            return
-        time.sleep(0.001)
+class Watch:
+    """A table of which a commit is about to begin; `has_ended` once the client has heard of it."""
+
+    def __init__(self, table: Path) -> None:
+        self.table = table
+        self.has_ended = threading.Event()
+        self._entries, self._files = log_entries(table), data_files(table)
+
+    def comes_to(self, moment: str) -> bool:
+        """Wait for a new data file without its log entry, or for the entry; False when too late."""
+        while not self.has_ended.is_set():
+            has_files = moment == "written" and data_files(self.table) > self._files
+            is_committed = log_entries(self.table) > self._entries
+            if is_committed:
+                return moment == "committed" and not self.has_ended.is_set()
+            if has_files:
+                return True
+            time.sleep(0.001)
+        return False
+
+
+def kill_when(watch: Watch, order: dict[str, Any]) -> None:
+    if watch.comes_to(order["moment"]):
+        kill(order)
+
+
+def kill(order: dict[str, Any]) -> None:
+    """Send SIGKILL to the victim, with a note before it of the seam that the run has come to."""
+    victim = order["pid"] or os.getpid()
+    os.kill(victim, 0)
+    Path(order["note"]).write_text(f"{order['table']} {order['moment']}")
+    os.kill(victim, signal.SIGKILL)
 
 
 def log_entries(table: Path) -> int:
