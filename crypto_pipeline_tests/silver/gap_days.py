@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -18,6 +19,11 @@ from crypto_pipeline_tests.builders import BTC, ETH, MINUTE, SOURCE, candle, pol
 START = datetime(2026, 11, 23, 23, 50, tzinfo=UTC)
 SYMBOLS = (BTC, ETH, "SOL-USDT")
 TRIES = 3
+CAUSES = ("no_poll", "source_down", "served_never_received", "halted")
+# What a minute of the ledger may be; one that is given up is a halt, whatever it was before.
+EVERY_STATE = {(cause, state) for cause in CAUSES for state in ("open", "repaired")} | {
+    ("halted", "given_up")
+}
 
 Minute = tuple[str, datetime]
 State = tuple[str, str, int]
@@ -119,10 +125,16 @@ def spread(rows: Iterable[dict[str, object]]) -> dict[Minute, State]:
 
 @st.composite
 def days(draw: st.DrawFn, *, venue: str = "binance") -> list[Batch]:
-    """Polls with pauses, failures, lost and late candles, a changing watch-list, and repairs."""
+    """Polls with pauses, failures, lost and late candles, a changing watch-list, and repairs.
+
+    On some days all is asked for again: in each batch, and never there, or at the end, and there.
+    """
     batches, late = [], []
     at = START
-    for _ in range(draw(st.integers(2, 5))):
+    kind = draw(st.sampled_from(["any", "any", "filled", "still"]))
+    # Three answers without a candle give it up, and it must be in the ledger before.
+    count = draw(st.integers(TRIES + 1 if kind == "still" else 2, 5))
+    for left in reversed(range(count)):
         polls: list[PollRecord] = []
         candles, ticks = [*late], []
         late = []
@@ -144,9 +156,10 @@ def days(draw: st.DrawFn, *, venue: str = "binance") -> list[Batch]:
                     candles=len(served), venue=venue, source=SOURCE,
                 )
             )  # fmt: skip
-        if draw(st.booleans()):
-            repair, fetched = draw(repairs(at, venue))
-            polls.append(repair)
+        is_asked = draw(st.booleans()) if kind == "any" else kind == "still" or left == 0
+        if is_asked:
+            record, fetched = draw(repairs(at, venue)) if kind == "any" else whole(kind, at, venue)
+            polls.append(record)
             new = {(c.symbol, c.open_at) for c in candles}
             candles += [c for c in fetched if (c.symbol, c.open_at) not in new]
         batches.append(Batch(polls=tuple(polls), candles=tuple(candles), ticks=tuple(ticks)))
@@ -169,9 +182,25 @@ def repairs(draw: st.DrawFn, now: datetime, venue: str) -> tuple[PollRecord, lis
         for at in minutes(start, end)
         if draw(st.booleans())
     ]
-    record = poll(
-        poll_at=start, until_at=end, purpose="repair", outcome=outcome, symbols_asked=asked,
-        candles_missed=missed, candles=len(fetched), started_at=now + timedelta(seconds=9),
-        venue=venue, source=SOURCE,
+    said = {"outcome": outcome, "candles_missed": missed}
+    return repair(start, end, now, asked=asked, candles=len(fetched), venue=venue, **said), fetched
+
+
+def whole(kind: str, now: datetime, venue: str) -> tuple[PollRecord, list[Candle]]:
+    """A fetch of all minutes so far, of which the venue has every candle (`filled`) or none."""
+    fetched = [
+        candle(symbol=s, open_at=at, venue=venue, is_backfill=True)
+        for s in SYMBOLS
+        for at in minutes(START, now)
+        if kind == "filled"
+    ]
+    return repair(START, now, now, asked=SYMBOLS, candles=len(fetched), venue=venue), fetched
+
+
+def repair(
+    start: datetime, end: datetime, now: datetime, *, asked: tuple[str, ...], **said: Any
+) -> PollRecord:
+    return poll(
+        poll_at=start, until_at=end, purpose="repair", symbols_asked=asked,
+        started_at=now + timedelta(seconds=9), source=SOURCE, **said,
     )  # fmt: skip
-    return record, fetched

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from pyspark.sql import functions as F
 
 from crypto_pipeline.bronze import schema as bronze
@@ -18,6 +19,7 @@ from crypto_pipeline.contract.tick import Tick
 from crypto_pipeline.silver import gaps
 from crypto_pipeline.silver.schema import CANDLES, GAPS, TICKS
 from crypto_pipeline.stage import conform
+from crypto_pipeline_tests import proof
 from crypto_pipeline_tests.builders import (
     AT,
     BTC,
@@ -32,7 +34,7 @@ from crypto_pipeline_tests.builders import (
     read,
     tick,
 )
-from crypto_pipeline_tests.silver.gap_days import Batch, Model, days, spread
+from crypto_pipeline_tests.silver.gap_days import EVERY_STATE, Batch, Model, days, spread
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -271,12 +273,18 @@ def test_an_interval_ends_with_its_day(spark: SparkSession) -> None:
     assert [row[1:3] for row in brief(said)] == [(last - 2, last), (last, last + 2)]
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("venue", ["binance", "kraken"])
 def test_a_random_day_is_what_the_plain_model_says(spark: SparkSession, venue: str) -> None:
+    """At full count days of every cause and every state are among them."""
+    claim = proof.begin(f"gap-days-{venue}", reduced=3, full=200)
+    met: Counter[tuple[str, str]] = Counter()
+
+    @seed(claim.seed)
     @settings(
-        max_examples=3,
+        max_examples=claim.count,
         deadline=None,
-        derandomize=False,
+        database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     @given(day=days(venue=venue))
@@ -284,12 +292,17 @@ def test_a_random_day_is_what_the_plain_model_says(spark: SparkSession, venue: s
         ledger, model = Ledger(spark), Model()
         for batch in day:
             said = ledger.take(batch)
-            assert spread(said) == model.take(batch)
+            changed = model.take(batch)
+            assert spread(said) == changed
+            met.update((cause, state) for cause, state, _ in changed.values())
 
     holds()
+    if proof.is_full():
+        assert met.keys() == EVERY_STATE
+    claim.record(minutes={f"{cause} {state}": n for (cause, state), n in sorted(met.items())})
 
 
-def test_no_row_of_the_ledger_is_without_its_time(spark: SparkSession) -> None:
+def test_a_batch_of_nothing_adds_no_row_to_the_ledger(spark: SparkSession) -> None:
     given_ = Given(spark)(new={bronze.POLLS: [], bronze.CANDLES: [], bronze.TICKS: []})
     changed = gaps.changes(given_, ticks=frame(spark, TICKS, []), candles=frame(spark, CANDLES, []))
     assert changed.select(F.count("*")).collect()[0][0] == 0
