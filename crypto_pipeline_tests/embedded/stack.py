@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from crypto_pipeline.embedded import processes
 from crypto_pipeline.settings import Settings
+from crypto_pipeline_tests.conftest import missing
 
 COMMAND = (
     "import sys; from crypto_pipeline import settings; from crypto_pipeline.embedded.up import up;"
@@ -123,13 +124,18 @@ def _answers(port: int) -> bool:
 
 
 def other_addresses() -> list[str]:
-    """This machine's addresses that are not loopback; a datagram socket sends nothing here."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return []
-        return [str(probe.getsockname()[0])]
+    """Addresses of this machine that a listener on 127.0.0.1 does not cover, and one on all does.
+
+    On Linux another loopback address is one of them, so that a machine without a network has it.
+    """
+    found = ["127.0.0.2"] if sys.platform == "linux" else []
+    # A datagram socket sends nothing here.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect(("192.0.2.1", 9))
+        found.append(str(probe.getsockname()[0]))
+    if not found:
+        missing("this machine has no address but 127.0.0.1, so who listens beyond is not seen")
+    return found
 
 
 def await_port(port: int, process: subprocess.Popen[bytes], *, seconds: float = 60) -> None:

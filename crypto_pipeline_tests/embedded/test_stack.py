@@ -10,11 +10,13 @@ import re
 import signal
 import socket
 import subprocess
-import sys
+import uuid
 from collections.abc import Callable
 
+import grpc
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql.connect.proto import ConfigRequest, SparkConnectServiceStub, UserContext
 
 from crypto_pipeline.embedded import broker as broker_module
 from crypto_pipeline.embedded import processes
@@ -78,7 +80,10 @@ def test_the_broker_answers_on_loopback_only(broker: Settings) -> None:
         assert not is_taken(address, broker.kafka_port)
 
 
-def test_a_listener_on_all_addresses_would_be_noticed() -> None:
+def test_a_listener_on_all_addresses_would_be_noticed_and_one_on_loopback_is_none() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for address in other_addresses():
+            assert not is_taken(address, server.getsockname()[1])
     with socket.create_server(("0.0.0.0", 0)) as server:
         for address in other_addresses():
             assert is_taken(address, server.getsockname()[1])
@@ -86,26 +91,26 @@ def test_a_listener_on_all_addresses_would_be_noticed() -> None:
 
 @pytest.mark.spark
 def test_spark_refuses_a_client_without_the_token(servers: Settings) -> None:
-    """In a process of its own: a refused client goes on asking for a while."""
-    code = (
-        "import sys; from pyspark.sql import SparkSession;"
-        "s = SparkSession.builder.remote(sys.argv[1]).create();"
-        "print(s.sql('SELECT 41 + 1').collect())"
+    assert asked(servers, spark_token(servers).reveal()) == "answered"
+    assert asked(servers, None).startswith("UNAUTHENTICATED")
+    assert asked(servers, "wrong").startswith("UNAUTHENTICATED")
+
+
+def asked(settings: Settings, token: str | None) -> str:
+    """What becomes of a question; once and without the client, which asks on for minutes."""
+    read = ConfigRequest.Get(keys=["spark.sql.session.timeZone"])
+    question = ConfigRequest(
+        session_id=str(uuid.uuid4()),
+        user_context=UserContext(user_id="a stranger"),
+        operation=ConfigRequest.Operation(get=read),
     )
-    for token in ("", "/;token=wrong"):
-        refused = subprocess.Popen(
-            [sys.executable, "-c", code, servers.spark_address + token],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    shown = [] if token is None else [("authorization", f"Bearer {token}")]
+    with grpc.insecure_channel(f"127.0.0.1:{settings.spark_port}") as channel:
         try:
-            output = refused.communicate(timeout=20)[0]
-        except subprocess.TimeoutExpired:
-            refused.kill()
-            output = refused.communicate()[0]
-        assert "42" not in output
-        assert "UNAUTHENTICATED" in output or not token
+            answer = SparkConnectServiceStub(channel).Config(question, metadata=shown, timeout=60)
+        except grpc.RpcError as refusal:
+            return f"{refusal.code().name}: {refusal.details()}"
+    return "answered" if answer.pairs[0].value else "an empty answer"
 
 
 @pytest.mark.spark
