@@ -68,6 +68,7 @@ def test_a_minute_costs_its_commits_and_few_plans(
     analysed = {name: counted["_analyze"] for name, (_, counted) in found.items()}
     commits = {name: len(run.versions) for name, (run, _) in found.items()}
     assert commits == COMMITS
+    assert all(plans.values()), "the client sends its plans by another way"
     assert {name: count for name, count in plans.items() if count > PLANS[name]} == {}
     assert max(analysed.values()) <= ANALYSED, analysed
     # One file a commit, though a minute's rows lie in partitions by topic and date too.

@@ -14,7 +14,9 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -135,6 +137,27 @@ async def crowd(
         if failure is not None and not viewer.is_slow:
             raise failure
     return viewers
+
+
+async def looked_at(
+    watching: Coroutine[Any, Any, list[Viewer]], look: Callable[[], int]
+) -> tuple[list[Viewer], list[int]]:
+    """The viewers, and what there was to see in each second that they were there."""
+    seen: list[int] = []
+
+    async def each_second() -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            seen.append(look())
+
+    looking = asyncio.create_task(each_second())
+    try:
+        viewers = await watching
+    finally:
+        looking.cancel()
+    if looking.done():
+        looking.result()  # the look failed
+    return viewers, seen
 
 
 def told(viewers: list[Viewer]) -> dict[str, float]:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,7 +55,11 @@ class Served:
     def broker_connections(self) -> int:
         """Established connections of the process to its broker."""
         folder = Path(f"/proc/{self.pid}/fd")
-        own = {str(file.readlink()) for file in folder.iterdir() if file.is_symlink()}
+        own = set()
+        for file in folder.iterdir():
+            # One that is closed meanwhile is nobody's.
+            with suppress(FileNotFoundError):
+                own.add(str(file.readlink()))
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         ends = f":{self.broker_port:04X}"
         return sum(

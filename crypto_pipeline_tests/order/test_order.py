@@ -92,5 +92,6 @@ def test_the_end_is_the_same_in_whatever_order_and_cut(spark: SparkSession, tmp_
         cuts = [0, *sorted(dice.sample(range(1, len(arrived)), pieces - 1)), len(arrived)]
         batches = [arrived[start:end] for start, end in pairwise(cuts)]
         whole = outcome(spark, tmp_path / f"{number}-whole", [facts])
+        assert all(whole.values()), {key: len(rows) for key, rows in whole.items()}
         assert outcome(spark, tmp_path / f"{number}-cut", batches) == whole
     proof.record(examples=proof.count, batches=pieces)
