@@ -41,6 +41,8 @@ class Healed:
     has_recovered: bool
     ended: int = 0
     why: str = ""
+    # Whether each met anything; of what was done before it was looked at nothing is known.
+    hit: dict[str, bool] = field(default_factory=dict)
 
     @property
     def is_in_time(self) -> bool:
@@ -105,6 +107,7 @@ class Campaign:
                 has_recovered=not why,
                 ended=ended,
                 why=why,
+                hit=injector.hit,
             )
         )
 
@@ -171,6 +174,7 @@ class Campaign:
     def _note(self, healed: Healed) -> Healed:
         self.healed.append(healed)
         mark = "ok" if healed.is_in_time else f"NOT RECOVERED ({healed.why})"
+        mark += "".join(f", {name} HIT NOTHING" for name, was in healed.hit.items() if not was)
         print(  # noqa: T201 - a command's output
             f"{healed.index:4d} {' + '.join(healed.names):45s} held {healed.held_seconds:5.1f} s, "
             f"recovered in {healed.recovery_seconds:5.1f} s {mark}",

@@ -1,8 +1,9 @@
 """At a chunk's end: let everything flow, stop what makes more, and compare all that there is.
 
-Lost is what was in the spool, acknowledged, or served and received, and is neither in silver nor
-set aside nor rejected, or a minute of which there is neither a candle nor a row in the ledger of
-gaps. Doubled is an id twice in silver, a key twice in gold, a record twice in raw or in bronze.
+Lost is what was in the spool, acknowledged, or served and received (a row of Binance's ticker whose
+poll came and does not say that it lacks it), and is neither in silver nor set aside nor rejected;
+or a minute of which there is neither a candle nor a row in the ledger of gaps. Doubled is an id
+twice in silver, a key twice in gold, a record twice in raw or in bronze.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from typing import Any
 
 from crypto_pipeline.stages import BRONZE
 from crypto_pipeline_tests.chaos.beat import Beat
+from crypto_pipeline_tests.chaos.explained import is_explained
 from crypto_pipeline_tests.chaos.minutes import unexplained
 from crypto_pipeline_tests.chaos.reading import is_all_read
 from crypto_pipeline_tests.chaos.recorder import Recorder, digest_of, wait_until_read
+from crypto_pipeline_tests.chaos.served import served
 from crypto_pipeline_tests.chaos.stack import Stack
 from crypto_pipeline_tests.conftest import ROOT
 from crypto_pipeline_tests.crash.balance import (
@@ -33,10 +36,6 @@ from crypto_pipeline_tests.crash.balance import (
 )
 
 FACTS = ("ticks", "candles")
-# How a run fails that met what its author did not think of, rather than a fault with a sentence.
-BUGS = frozenset(
-    ("TypeError", "AttributeError", "KeyError", "IndexError", "NameError", "AssertionError")
-)
 FAILED = re.compile(r"Error occurred while executing op [^\n]*\n\n([\w.]+)(?::|\n)")
 KEPT_SENSOR = "completed_polls"
 DRAIN_SECONDS = 420.0
@@ -74,7 +73,7 @@ class Verdict:
     @property
     def bugs(self) -> list[str]:
         """Failures of runs that no fault explains: the code itself went wrong."""
-        return [name for name in self.failures if name.split(".")[-1] in BUGS]
+        return [name for name in self.failures if not is_explained(name)]
 
     @property
     def holds(self) -> bool:
@@ -98,6 +97,10 @@ def check(stack: Stack, recorder: Recorder, beat: Beat) -> Verdict:
     found.lost["minutes"] = len(minutes.missing)
     found.examples += minutes.missing[:5]
     found.facts |= minutes.served
+    rows = served(stack)
+    found.lost["served"] = len(rows.lost)
+    found.examples += rows.lost[:5]
+    found.facts |= {"rows received": rows.received, "rows received and kept": rows.kept}
     found.gaps = minutes.states
     found.rejected = _by(stack, "bronze/rejected", "reason")
     found.set_aside = _by(stack, "silver/set_aside", "reason")

@@ -30,16 +30,18 @@ class Disk:
     pids: Callable[[], Sequence[int]] = tuple
     limited: list[int] = field(default_factory=list)
 
-    def fill(self) -> None:
-        """From now on there is no room."""
+    def fill(self) -> bool:
+        """From now on there is no room; whether that is so for anybody."""
         if self.how == "tmpfs":
             self._shrink()
-            return
-        self.limited = list(self.pids())
-        for pid in self.limited:
+            return True
+        self.limited = []
+        for pid in self.pids():
             with suppress(ProcessLookupError, PermissionError):
                 _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (LARGEST_FILE, hard))
+                self.limited.append(pid)
+        return bool(self.limited)
 
     def free(self) -> None:
         if self.how == "tmpfs":

@@ -7,6 +7,7 @@ import random
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 
 from crypto_pipeline.settings import Settings
 
@@ -38,7 +39,31 @@ PATHS = (
     "/component/../../../../etc/passwd",
     "/static/%c0%ae%c0%ae/secrets.toml",
 )
-Feed = Callable[[int, random.Random], None]
+
+
+@dataclass
+class Port:
+    """One port of 127.0.0.1; `taken` are the bytes that somebody there took."""
+
+    number: int
+    taken: int = 0
+
+    def say(self, data: bytes) -> bytes:
+        """What comes back at once; a server may close the connection on such a client."""
+        with suppress(OSError), self.opened() as connection:
+            self.send(connection, data)
+            return connection.recv(65_536)
+        return b""
+
+    def opened(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.number), timeout=SECONDS)
+
+    def send(self, connection: socket.socket, data: bytes) -> None:
+        connection.sendall(data)
+        self.taken += len(data)
+
+
+Feed = Callable[[Port, random.Random], None]
 
 
 def ports(settings: Settings) -> dict[str, tuple[int, Feed]]:
@@ -57,47 +82,46 @@ def ports(settings: Settings) -> dict[str, tuple[int, Feed]]:
 TARGETS = ("graphql", "dashboard", "crowd", "metrics", "kafka", "spark", "code-server")
 
 
-def garbage(port: int, dice: random.Random) -> None:
+def garbage(port: Port, dice: random.Random) -> None:
     """Random bytes, a length of two gigabytes, half a handshake: no server's protocol."""
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     starts = (b"", b"\x7f\xff\xff\xff", preface, b"GET /", b"\x16\x03\x01")
     for number in range(ROUNDS):
-        _say(port, starts[number % len(starts)] + dice.randbytes(8_192))
+        port.say(starts[number % len(starts)] + dice.randbytes(8_192))
 
 
-def graphql(port: int, dice: random.Random) -> None:
+def graphql(port: Port, dice: random.Random) -> None:
     garbage(port, dice)
     for query in QUERIES:
-        _say(port, _post("/graphql", json.dumps({"query": query}).encode()))
+        port.say(_post("/graphql", json.dumps({"query": query}).encode()))
     for body in (b"\xff" * 1_000, b"[" * 100_000, b"{}", b"null", b'{"query":' + b"9" * 10_000):
-        _say(port, _post("/graphql", body))
+        port.say(_post("/graphql", body))
     _get_all(port)
 
 
-def pages(port: int, dice: random.Random) -> None:
+def pages(port: Port, dice: random.Random) -> None:
     """Paths that lead out, long headers, a socket that is opened with what is no message."""
     garbage(port, dice)
     _get_all(port)
     for _ in range(ROUNDS):
-        _say(port, HANDSHAKE.format(port=port).encode() + dice.randbytes(4_096))
+        port.say(HANDSHAKE.format(port=port.number).encode() + dice.randbytes(4_096))
 
 
-def crowd(port: int, dice: random.Random) -> None:
+def crowd(port: Port, dice: random.Random) -> None:
     """So many open sessions at once, none of which reads what it is sent."""
     with ExitStack() as held:
         for _ in range(CONNECTIONS):
             with suppress(OSError):
-                connection = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
-                held.enter_context(connection)
-                connection.sendall(HANDSHAKE.format(port=port).encode())
-        _say(port, _post("/_stcore/upload_file/x/y", dice.randbytes(1_000_000)))
+                connection = held.enter_context(port.opened())
+                port.send(connection, HANDSHAKE.format(port=port.number).encode())
+        port.say(_post("/_stcore/upload_file/x/y", dice.randbytes(1_000_000)))
 
 
-def _get_all(port: int) -> None:
+def _get_all(port: Port) -> None:
     for path in PATHS:
-        answer = _say(port, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        answer = port.say(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         assert b"root:" not in answer, f"{path} leads out"
-    _say(port, b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * 200_000 + b"\r\n\r\n")
+    port.say(b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * 200_000 + b"\r\n\r\n")
 
 
 def _post(path: str, body: bytes) -> bytes:
@@ -108,14 +132,9 @@ def _post(path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-def _say(port: int, data: bytes) -> bytes:
-    """What comes back at once; a server may close the connection on such a client."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
-        connection.sendall(data)
-        return connection.recv(65_536)
-    return b""
-
-
-def feed(settings: Settings, target: str, dice: float) -> None:
-    port, way = ports(settings)[target]
+def feed(settings: Settings, target: str, dice: float) -> int:
+    """Bytes that the port took."""
+    number, way = ports(settings)[target]
+    port = Port(number)
     way(port, random.Random(dice))
+    return port.taken

@@ -9,7 +9,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from crypto_pipeline.simulator.clock import _write as write_clock
 from crypto_pipeline_tests.chaos import hostile, messages
@@ -27,21 +28,40 @@ RETRY_AFTER_SECONDS = 3.0
 REFUSALS_SPOILED = 1
 WORKER_SECONDS = 45.0
 HEAL_SECONDS = 120.0
+# The market is asked by runs, which have to start first, and a cycle that goes on is waited for.
+HIT_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Harm:
+    """A fault that is done: how it ends, and, asked after its end, whether it met anything."""
+
+    has_hit: Callable[[], bool]
+    heal: Callable[[], None] = lambda: None
+
+
+def met(was_hit: bool) -> Harm:
+    """What is over at once."""
+    return Harm(has_hit=lambda: was_hit)
 
 
 @dataclass
 class Injector:
-    """Does faults to one stack; `beat` is called while it waits, so that the market goes on."""
+    """Does faults to one stack; `beat` is called while it waits, so that the market goes on.
+
+    `hit` says by the fault's name whether there was anything that it was done to.
+    """
 
     stack: Stack
     recorder: Recorder
     disk: Disk
     beat: Callable[[], None]
+    hit: dict[str, bool] = field(default_factory=dict)
 
     @contextmanager
     def injected(self, fault: Fault) -> Iterator[None]:
         """The fault holds inside the block; at its end it is healed, as far as that is ours."""
-        ways: Mapping[str, Callable[[Fault], Callable[[], None] | None]] = {
+        ways: Mapping[str, Callable[[Fault], Harm]] = {
             "kill": self._kill,
             "stop": self._stop,
             "pause": self._pause,
@@ -53,12 +73,12 @@ class Injector:
             "poison": self._poison,
             "hostile": self._hostile,
         }
-        heal = ways[fault.kind.group](fault)
+        harm = ways[fault.kind.group](fault)
         try:
             yield
         finally:
-            if heal is not None:
-                heal()
+            harm.heal()
+            self.hit[fault.name] = harm.has_hit()
 
     def _pid(self, target: str) -> int | None:
         """The victim; a run worker is waited for, a service that is down is not there to be hit."""
@@ -69,67 +89,92 @@ class Injector:
         return self.stack.pids().get(target)
 
     def _worker(self) -> int | None:
-        until = time.monotonic() + WORKER_SECONDS
-        while not (found := self.stack.run_workers()):
-            if time.monotonic() > until:
-                return None
+        found: list[int] = []
+
+        def is_there() -> bool:
+            found[:] = self.stack.run_workers()
+            return bool(found)
+
+        self._wait(is_there, seconds=WORKER_SECONDS, every=0.2)
+        return found[-1] if found else None
+
+    def _wait(self, is_so: Callable[[], bool], *, seconds: float, every: float = 0.5) -> None:
+        """Until it is so or the time is over."""
+        until = time.monotonic() + seconds
+        while not is_so() and time.monotonic() < until:
             self.beat()
-            time.sleep(0.2)
-        return found[-1]
+            time.sleep(every)
 
-    def _kill(self, fault: Fault) -> None:
-        if (pid := self._pid(fault.kind.target)) is not None:
-            signal_to(pid, signal.SIGKILL)
+    def _signal(self, target: str, number: signal.Signals) -> bool:
+        pid = self._pid(target)
+        return pid is not None and signal_to(pid, number)
 
-    def _stop(self, fault: Fault) -> None:
+    def _kill(self, fault: Fault) -> Harm:
+        return met(self._signal(fault.kind.target, signal.SIGKILL))
+
+    def _stop(self, fault: Fault) -> Harm:
         """Orderly; the whole stack is started again as its user would."""
-        if fault.kind.target == "stack":
-            self.stack.stop()
-            self.stack.start()
-        elif (pid := self._pid(fault.kind.target)) is not None:
-            signal_to(pid, signal.SIGTERM)
+        if fault.kind.target != "stack":
+            return met(self._signal(fault.kind.target, signal.SIGTERM))
+        was_up = not self.stack.has_ended
+        self.stack.stop()
+        self.stack.start()
+        return met(was_up)
 
-    def _pause(self, fault: Fault) -> Callable[[], None] | None:
+    def _pause(self, fault: Fault) -> Harm:
         pid = self._pid(fault.kind.target)
-        if pid is None:
-            return None
-        signal_to(pid, signal.SIGSTOP)
+        if pid is None or not signal_to(pid, signal.SIGSTOP):
+            return met(False)
 
         def heal() -> None:
             if state_of(pid) == "T":
                 signal_to(pid, signal.SIGCONT)
 
-        return heal
+        return Harm(has_hit=lambda: True, heal=heal)
 
-    def _wire(self, fault: Fault) -> Callable[[], None]:
+    def _wire(self, fault: Fault) -> Harm:
+        """Healed when something has come over it, so that a quiet moment is no fault."""
         name, mode = fault.kind.target.split()
         self.stack.turn(name, mode)
-        return lambda: self.stack.turn(name, "pass")
-
-    def _venue(self, fault: Fault) -> Callable[[], None]:
-        """The next answers fail; healed when all of them have been given."""
-        is_final = fault.kind.target in REFUSALS
-        count = REFUSALS_SPOILED if is_final else ANSWERS_SPOILED
-        wanted = {"kind": fault.kind.target, "count": count, "retry_after": RETRY_AFTER_SECONDS}
-        self._market("/faults", wanted)
 
         def heal() -> None:
-            until = time.monotonic() + HEAL_SECONDS
-            while self._waiting() and time.monotonic() < until:
-                self.beat()
-                time.sleep(0.5)
+            self._wait(has_hit, seconds=HIT_SECONDS)
+            self.stack.turn(name, "pass")
+
+        def has_hit() -> bool:
+            return self.stack.harmed(name) > 0
+
+        return Harm(has_hit=has_hit, heal=heal)
+
+    def _venue(self, fault: Fault) -> Harm:
+        """The next answers fail; healed when all of them have been given."""
+        kind = fault.kind.target
+        count = REFUSALS_SPOILED if kind in REFUSALS else ANSWERS_SPOILED
+        before, given = self._spoiled(kind), [0]
+        self._market("/faults", {"kind": kind, "count": count, "retry_after": RETRY_AFTER_SECONDS})
+
+        def heal() -> None:
+            self._wait(lambda: not self._waiting(), seconds=HEAL_SECONDS)
+            # Less than before where the market was started again: it has forgotten, so have we.
+            given[0] = self._spoiled(kind) - before
             if self._waiting() and (pid := self._pid("simulator")) is not None:
                 # Nobody may be asked at the moment; a market that starts again has forgotten.
                 signal_to(pid, signal.SIGKILL)
 
-        return heal
+        return Harm(has_hit=lambda: given[0] > 0, heal=heal)
 
     def _waiting(self) -> int:
         with suppress(OSError, ValueError):
             return sum(one["left"] for one in self._market("/faults/log")["waiting"])
         return 0
 
-    def _market(self, path: str, content: object = None) -> dict[str, list[dict[str, int]]]:
+    def _spoiled(self, kind: str) -> int:
+        """Answers that were spoiled so since the market's start, of its newest thousand."""
+        with suppress(OSError, ValueError):
+            return sum(one["kind"] == kind for one in self._market("/faults/log")["done"])
+        return 0
+
+    def _market(self, path: str, content: object = None) -> dict[str, list[dict[str, Any]]]:
         """The simulator's own doors, past the wire."""
         address = f"http://127.0.0.1:{self.stack.behind['http']}{path}"
         data = None if content is None else json.dumps(content).encode()
@@ -143,7 +188,7 @@ class Injector:
                     raise
                 time.sleep(0.5)
 
-    def _clock(self, fault: Fault) -> None:
+    def _clock(self, fault: Fault) -> Harm:
         """The market's clock steps: its mapping is moved, and the market starts again with it."""
         low, high = FORWARD_MINUTES if fault.kind.target == "forward" else BACK_MINUTES
         minutes = low + fault.dice * (high - low)
@@ -152,14 +197,13 @@ class Injector:
         content = json.loads(file.read_text())
         content["mapping"]["start_sim"] += sign * int(minutes * 60_000)
         write_clock(file, content)
-        if (pid := self._pid("simulator")) is not None:
-            signal_to(pid, signal.SIGKILL)
+        return met(self._signal("simulator", signal.SIGKILL))
 
-    def _disk(self, fault: Fault) -> Callable[[], None]:
-        self.disk.fill()
-        return self.disk.free
+    def _disk(self, fault: Fault) -> Harm:
+        is_full = self.disk.fill()
+        return Harm(has_hit=lambda: is_full, heal=self.disk.free)
 
-    def _records(self, fault: Fault) -> None:
+    def _records(self, fault: Fault) -> Harm:
         now = self.stack.market_now()
         made = {
             "repeated": lambda: messages.repeated(self.recorder),
@@ -167,10 +211,10 @@ class Injector:
             "drifted": lambda: messages.drifted(self.recorder, now),
         }[fault.kind.target]()
         assert made, "no fact was seen yet that could be sent again"
-        messages.send(self.stack.direct, made)
+        return met(messages.send(self.stack.direct, made) > 0)
 
-    def _poison(self, fault: Fault) -> None:
-        messages.send(self.stack.direct, messages.poison(fault.kind.target))
+    def _poison(self, fault: Fault) -> Harm:
+        return met(messages.send(self.stack.direct, messages.poison(fault.kind.target)) > 0)
 
-    def _hostile(self, fault: Fault) -> None:
-        hostile.feed(self.stack.settings, fault.kind.target, fault.dice)
+    def _hostile(self, fault: Fault) -> Harm:
+        return met(hostile.feed(self.stack.settings, fault.kind.target, fault.dice) > 0)

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.silver.gap_state import standing
 from crypto_pipeline.silver.gaps import EMPTY_MINUTES_SERVED
-from crypto_pipeline.source.binance import TICKER, native_name
+from crypto_pipeline.source.binance import native_name
 from crypto_pipeline.source.clock import minute_of
 from crypto_pipeline_tests.chaos.stack import Stack
 from crypto_pipeline_tests.crash.balance import rows_of
@@ -41,10 +40,10 @@ def unexplained(stack: Stack) -> Minutes:
     is what is before the first poll, where a history that was fetched anew begins later.
     """
     lake = stack.direct
-    candles = _rows(lake, "silver/candles", "symbol", "open_at")
+    candles = rows_in_utc(lake, "silver/candles", "symbol", "open_at")
     had = {(row["symbol"], row["open_at"]) for row in candles}
     columns = ("source", "symbol", "from_at", "to_at", "cause", "state", "batch")
-    ledger = standing(_rows(lake, "silver/gaps", *columns))
+    ledger = standing(rows_in_utc(lake, "silver/gaps", *columns))
     noted = {
         (symbol, one["from_at"] + MINUTE * number)
         for (_, symbol), intervals in ledger.items()
@@ -54,14 +53,14 @@ def unexplained(stack: Stack) -> Minutes:
     polls = sorted(
         {
             row["poll_at"]
-            for row in _rows(lake, "bronze/polls", "poll_at", "purpose")
+            for row in rows_in_utc(lake, "bronze/polls", "poll_at", "purpose")
             if row["purpose"] == "minute"
         }
     )
     first, last = minute_of(polls[0]), polls[-1] - 2 * MINUTE
     count = int((last - first) / MINUTE)
     due = {(s, first + MINUTE * n) for s in stack.settings.symbols for n in range(count)}
-    answers = list(_answers(stack))
+    answers = list(answers_of(stack))
     silent = due & set(_quiet(lake)) - had - noted
     quiet = {key for key in silent if not _trades(stack, key)}
     missing = sorted(due - had - noted - quiet)
@@ -71,7 +70,6 @@ def unexplained(stack: Stack) -> Minutes:
         served={
             "answers": len(answers),
             "answers not received": sum(not one["is_delivered"] for one in answers),
-            "ticks served": sum(_ticks(one) for one in answers),
             "minutes due": len(due),
             "minutes taken for quiet": len(quiet),
             "minutes": len(polls),
@@ -94,12 +92,12 @@ def _quiet(lake: Settings) -> Iterator[Key]:
 
     These venues serve none without a trade; whether there was one is another question.
     """
-    for row in _rows(lake, "silver/ticks", "symbol", "poll_at", "venue"):
+    for row in rows_in_utc(lake, "silver/ticks", "symbol", "poll_at", "venue"):
         if row["venue"] not in EMPTY_MINUTES_SERVED:
             yield row["symbol"], row["poll_at"] - MINUTE
 
 
-def _rows(lake: Settings, key: str, *columns: str) -> list[dict[str, Any]]:
+def rows_in_utc(lake: Settings, key: str, *columns: str) -> list[dict[str, Any]]:
     return [
         {
             name: value.astimezone(UTC) if isinstance(value, datetime) else value
@@ -119,7 +117,7 @@ def _states(ledger: dict[Any, Any]) -> Counter[str]:
     return found
 
 
-def _answers(stack: Stack) -> Iterator[dict[str, Any]]:
+def answers_of(stack: Stack) -> Iterator[dict[str, Any]]:
     """What the wire wrote down of the market's answers to questions about the market."""
     if not stack.answers.exists():
         return
@@ -127,22 +125,3 @@ def _answers(stack: Stack) -> Iterator[dict[str, Any]]:
         answer = json.loads(line)
         if "/api/v3/" in answer["request"] or "/kraken/" in answer["request"]:
             yield answer
-
-
-def _ticks(answer: dict[str, Any]) -> int:
-    path, _ = _question(answer)
-    return len(_list(answer["body"])) if path == TICKER and answer["status"] == 200 else 0
-
-
-def _question(answer: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    words = answer["request"].split(" ")
-    parts = urlsplit(words[1] if len(words) > 1 else "")
-    return parts.path, {name: values[0] for name, values in parse_qs(parts.query).items()}
-
-
-def _list(body: str) -> list[Any]:
-    try:
-        content = json.loads(body)
-    except ValueError:
-        return []
-    return content if isinstance(content, list) else []

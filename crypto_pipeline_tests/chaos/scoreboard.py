@@ -33,6 +33,10 @@ def board(tally: Tally, *, of: int, name: str = NAME) -> dict[str, Any]:
         "faults": len(healed),
         "of": of,
         "pairs": sum(len(one["names"]) == 2 for one in healed),
+        "hit_nothing": dict(
+            Counter(name for one in healed for name in one["names"] if missed(one, name))
+        ),
+        "not_looked_at": sum(not one.get("hit") for one in healed),
         "chunks": len(chunks),
         "minutes_lived": round(sum(chunk["seconds"] for chunk in chunks) / 60),
         "facts": _sum(verdict["facts"] for verdict in verdicts),
@@ -74,13 +78,16 @@ def page(found: dict[str, Any]) -> str:
     facts, gaps = found["facts"], found["gaps"]
     rows = {
         "faults injected": f"{found['faults']} of {found['of']}, {found['pairs']} of them pairs",
-        "minutes lived": f"{found['minutes_lived']} in {found['chunks']} stacks",
-        "polls on the topic / answers of the market": (
-            f"{facts.get('minutes', 0)} / {facts.get('answers', 0)}"
+        "of them hit nothing": (
+            f"{_listed(found['hit_nothing'])}; of {found['not_looked_at']} nobody looked"
         ),
-        "answers not received in full": facts.get("answers not received", 0),
-        "ticks served / in silver": (
-            f"{facts.get('ticks served', 0)} / {facts.get('ticks in silver', 0)}"
+        "minutes lived": f"{found['minutes_lived']} in {found['chunks']} stacks",
+        "minutes polled": facts.get("minutes", 0),
+        "answers of the market / of these not received in full": (
+            f"{facts.get('answers', 0)} / {facts.get('answers not received', 0)}"
+        ),
+        "rows of Binance's ticker received / of these in bronze": _compared(
+            facts, "rows received", "rows received and kept"
         ),
         "records acknowledged and witnessed": facts.get("acknowledged", 0),
         "**lost**": _counted(found["lost"]),
@@ -118,7 +125,8 @@ def page(found: dict[str, Any]) -> str:
         *(f"| {name} | {value} |" for name, value in rows.items()),
         "",
         "Recovery: seconds from the fault's end until all services were up, nothing waited in the",
-        "spool, and a forecast of a minute after it was committed. Pairs count for both.",
+        "spool, and a forecast of a minute after it was committed. Pairs count for both. What hit",
+        "nothing has nothing to recover from and is left out.",
         "",
         "| kind | times | median s | longest s | bound s |",
         "| --- | --- | --- | --- | --- |",
@@ -147,10 +155,15 @@ def draw(found: dict[str, Any], file: Path) -> None:
     plot.savefig(file, metadata={"Date": None})
 
 
+def missed(healed: dict[str, Any], name: str) -> bool:
+    """Whether a fault is known to have hit nothing; of older ones nobody knows."""
+    return healed.get("hit", {}).get(name) is False
+
+
 def _recovery(healed: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     seconds: dict[str, list[float]] = {}
     for one in healed:
-        for name in one["names"]:
+        for name in (name for name in one["names"] if not missed(one, name)):
             seconds.setdefault(name, []).append(one["recovery_seconds"])
     return {
         name: {
@@ -176,6 +189,11 @@ def _spread(values: Any) -> str:
     if not found:
         return "none"
     return f"median {statistics.median(found):.0f}, from {found[0]:.0f} to {found[-1]:.0f}"
+
+
+def _compared(facts: dict[str, int], *names: str) -> str:
+    """Counts of one and the same; chunks of before they were taken have none."""
+    return " / ".join(str(facts.get(name, "not counted")) for name in names)
 
 
 def _counted(parts: dict[str, int]) -> str:

@@ -133,6 +133,12 @@ class Stack:
             connection.sendall(f"{name} {mode}\n".encode())
             assert connection.recv(8) == b"ok\n"
 
+    def harmed(self, name: str) -> int:
+        """What a wire has harmed since it was last turned to a mode that harms."""
+        with socket.create_connection(("127.0.0.1", self.control), timeout=10) as connection:
+            connection.sendall(f"{name} harmed\n".encode())
+            return int(connection.recv(32))
+
     # What can be seen.
 
     def pids(self) -> dict[str, int]:
@@ -205,9 +211,13 @@ def state_of(pid: int) -> str:
     return "X"
 
 
-def signal_to(pid: int, number: signal.Signals) -> None:
+def signal_to(pid: int, number: signal.Signals) -> bool:
+    """Whether somebody was there to be sent it."""
+    is_there = state_of(pid) not in "ZX"
     with suppress(ProcessLookupError):
         os.kill(pid, number)
+        return is_there
+    return False
 
 
 @contextmanager

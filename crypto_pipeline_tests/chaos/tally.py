@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crypto_pipeline_tests.chaos.checker import Verdict
-from crypto_pipeline_tests.proof import ROOT
+from crypto_pipeline_tests.proof import ROOT, is_committed
 
 FOLDER = ROOT / "docs" / "reliability"
 
@@ -18,6 +18,7 @@ class Tally:
     """Chunks by the index of their first fault; one that did not end is done again.
 
     Each keeps the version of the code it harmed: the whole takes longer than code stays the same.
+    One on a tree that no commit names is not gone on with.
     """
 
     seed: int
@@ -29,7 +30,8 @@ class Tally:
         if file.exists():
             content = json.loads(file.read_text())
             if content["seed"] == seed:
-                return cls(**content)
+                chunks = content["chunks"].items()
+                return cls(seed, {k: one for k, one in chunks if is_committed(one["code"])})
         return cls(seed=seed)
 
     def add(self, begin: int, campaign: dict[str, Any], verdict: Verdict, *, code: str) -> None:

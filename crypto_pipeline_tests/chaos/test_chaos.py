@@ -66,9 +66,11 @@ def test_what_is_harmed_heals_and_nothing_is_lost_or_doubled_or_shown() -> None:
             (fault, *_) = faults_at(seed, index, [kind])
             healed = campaign.go_through(index, [fault], to_forecast=False)
             assert healed.is_in_time, healed
+            assert healed.hit == {fault.name: True}, healed
         verdict = check(campaign.stack, campaign.recorder, campaign.beat)
         verdict.shown = close(campaign)
     print(verdict)  # noqa: T201
     assert verdict.holds, verdict
     assert verdict.facts["ticks in silver"] > 0
+    assert verdict.facts["rows received"] > 0
     assert verdict.facts["acknowledged"] == verdict.records

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from pydoc import locate
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from deltalake import write_deltalake
 from crypto_pipeline import settings as settings_module
 from crypto_pipeline.stages import BRONZE
 from crypto_pipeline_tests.chaos.checker import ONCE, Verdict, layers, witnessed
+from crypto_pipeline_tests.chaos.explained import OUTSIDE
 from crypto_pipeline_tests.chaos.recorder import Recorder, digest_of
 from crypto_pipeline_tests.chaos.stack import WIRES, Stack
 from crypto_pipeline_tests.crash.balance import Balance
@@ -131,8 +133,32 @@ def test_what_was_witnessed_must_be_there_byte_for_byte(stack: Stack) -> None:
     [
         {"lost": {"raw": 1}}, {"doubled": {"raw": 1}}, {"stuck": ["lake_cycle STARTED"]},
         {"audit": "1 missing"}, {"shown": ["0.0.0.0"]}, {"failures": {"TypeError": 1}},
+        {"failures": {"crypto_pipeline.errors.BrokerAwayError": 3, "ValueError": 1}},
     ],
 )  # fmt: skip
 def test_one_thing_wrong_is_enough(wrong: dict[str, Any]) -> None:
     assert Verdict(failures={"crypto_pipeline.errors.BrokerAwayError": 3}).holds
     assert not Verdict(**wrong).holds
+
+
+@pytest.mark.parametrize("name", sorted(OUTSIDE))
+def test_what_a_killed_server_makes_its_clients_raise_is_no_bug(name: str) -> None:
+    assert issubclass(locate(name), BaseException), "a name that no error has"
+    assert Verdict(failures={name: 1}).bugs == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("TypeError", "ValueError", "RuntimeError", "UnboundLocalError", "FileNotFoundError"),
+        *(
+            "httpx.ConnectError",
+            "crypto_pipeline.errors.BooksError",
+            "json.decoder.JSONDecodeError",
+        ),
+        "pyspark.errors.exceptions.connect.AnalysisException",
+        "crypto_pipeline.source.row.RowError",
+    ],
+)
+def test_every_other_failure_of_a_run_is_a_bug(name: str) -> None:
+    assert Verdict(failures={name: 1}).bugs == [name]

@@ -12,8 +12,8 @@ from crypto_pipeline_tests.chaos.__main__ import kinds_of
 from crypto_pipeline_tests.chaos.checker import Verdict
 from crypto_pipeline_tests.chaos.kinds import BY_NAME, KINDS
 from crypto_pipeline_tests.chaos.schedule import faults_at
-from crypto_pipeline_tests.chaos.scoreboard import board, page
-from crypto_pipeline_tests.chaos.tally import Tally, last_seed
+from crypto_pipeline_tests.chaos.scoreboard import NAME, board, page
+from crypto_pipeline_tests.chaos.tally import Tally, file_of, last_seed
 
 SEED = 20_261_126
 FULL = 500
@@ -71,9 +71,13 @@ def tally() -> Tally:
         "seconds": 120, "healed": [healed, late], "longest_stale": 30.0, "memory_slope": 5,
         "memory_mebibytes": 3_000, "disk_slope": 7, "disk": "tmpfs", "python": "3.11",
     }  # fmt: skip
-    found.add(
-        0, told, Verdict(lost={"raw": 1}, doubled={"raw": 0}, audit="a difference"), code="c0de"
+    verdict = Verdict(
+        lost={"raw": 1},
+        doubled={"raw": 0},
+        audit="a difference",
+        facts={"rows received": 9, "rows received and kept": 7},
     )
+    found.add(0, told, verdict, code="c0de")
     return found
 
 
@@ -83,6 +87,9 @@ def test_a_second_sitting_knows_what_the_first_did(tally: Tally, tmp_path: Path)
     assert last_seed(file) == SEED
     assert Tally.open(SEED, file).done() == {0, 1}
     assert Tally.open(SEED + 1, file).done() == set()
+    tally.chunks["0"]["code"] = "c0de-changed"
+    tally.save(file)
+    assert Tally.open(SEED, file).done() == set(), "nobody knows what that code was"
 
 
 def test_the_scoreboard_says_what_did_not_hold(tally: Tally) -> None:
@@ -92,6 +99,28 @@ def test_the_scoreboard_says_what_did_not_hold(tally: Tally) -> None:
     assert found["codes"] == {"c0de": 2}
     assert (found["faults"], found["pairs"], found["audits_clean"]) == (2, 1, 0)
     text = page(found)
+    assert "| rows of Binance's ticker received / of these in bronze | 9 / 7 |" in text
     assert "| **lost** | **1** (raw 1) |" in text
     assert f"| kill broker | 1 | 21.5 | 21.5 | {BY_NAME['kill broker'].bound:.0f} |" in text
     assert f"--seed {SEED} --faults {FULL}" in text
+
+
+def test_what_hit_nothing_is_counted_apart_and_recovers_from_nothing(tally: Tally) -> None:
+    healed, late = tally.chunks["0"]["healed"]
+    late["hit"] = {"venue 429": False, "disk full": True}
+    found = board(tally, of=FULL)
+    assert found["hit_nothing"] == {"venue 429": 1}
+    assert found["not_looked_at"] == 1, "the first is of before it was looked at"
+    assert list(found["recovery"]) == ["kill broker", "disk full"]
+    assert "| of them hit nothing | venue 429 1; of 1 nobody looked |" in page(found)
+    healed["hit"] = {"kill broker": True}
+    assert board(tally, of=FULL)["not_looked_at"] == 0
+
+
+def test_the_tally_of_before_hits_were_looked_at_is_still_read() -> None:
+    file = file_of(NAME)
+    seed = last_seed(file)
+    assert seed is not None
+    found = board(Tally.open(seed, file), of=FULL)
+    assert found["faults"] > 0
+    assert page(found)

@@ -50,6 +50,11 @@ class Wired:
             connection.sendall(f"http {mode}\n".encode())
             assert connection.recv(8) == b"ok\n"
 
+    def harmed(self) -> int:
+        with socket.create_connection(("127.0.0.1", self.control), timeout=5) as connection:
+            connection.sendall(b"http harmed\n")
+            return int(connection.recv(32))
+
     def ask(self, path: str = "/", *, seconds: float = 5) -> bytes:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         try:
@@ -139,3 +144,27 @@ def test_a_slow_wire_is_slow(wired: Wired) -> None:
     begun = time.monotonic()
     assert wired.ask() == BODY
     assert time.monotonic() - begun >= wire.DELAY_SECONDS
+
+
+def test_a_wire_counts_what_it_has_harmed_since_it_was_turned(wired: Wired) -> None:
+    wired.turn("delay")
+    assert wired.harmed() == 0, "nobody has asked"
+    wired.ask()
+    assert wired.harmed() > 0
+    wired.turn("cut")
+    assert wired.harmed() == 0
+    with pytest.raises(ConnectionError):
+        wired.ask()
+    assert wired.harmed() == 1
+    wired.turn("reset")
+    with pytest.raises((ConnectionError, RemoteDisconnected)):
+        wired.ask()
+    was = wired.harmed()
+    assert was > 0
+    wired.turn("pass")
+    wired.ask()
+    assert wired.harmed() == was, "what passes is not harmed, and what was is still known"
+    wired.turn("hold")
+    with pytest.raises(TimeoutError):
+        wired.ask(seconds=0.3)
+    assert wired.harmed() >= 1

@@ -3,8 +3,9 @@
     python -m crypto_pipeline_tests.chaos.wire SPECIFICATION.json
 
 The specification names a control port and the routes: name, public port, port behind. On the
-control port a line `ROUTE MODE` changes a wire at once; `ok` is the answer. A route with a file
-writes each HTTP answer that passes it there, a JSON line each.
+control port a line `ROUTE MODE` changes a wire at once; `ok` is the answer. `ROUTE harmed` asks how
+many connections, pieces or answers the newest mode that harms has met. A route with a file writes
+each HTTP answer that passes it there, a JSON line each.
 """
 
 from __future__ import annotations
@@ -41,29 +42,34 @@ class Route:
     behind: int
     file: Path | None = None
     mode: str = "pass"
+    harmed: int = 0
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def turn(self, mode: str) -> None:
         self.mode = mode
+        if mode != "pass":
+            self.harmed = 0
         if mode == "hold":
             self.opened.clear()
         else:
             self.opened.set()
         if mode == "reset":
+            self.harmed += sum(not writer.is_closing() for writer in self.writers)
             for writer in list(self.writers):
                 reset(writer)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection from its client to the service and back, until either ends it."""
         if self.mode == "reset":
+            self.harmed += 1
             reset(writer)
             return
         self.writers.add(writer)
         exchange = Exchange()
         far: asyncio.StreamWriter | None = None
         try:
-            await self.opened.wait()
+            await self._opening()
             answers, far = await asyncio.open_connection(HOST, self.behind)
             self.writers.add(far)
             ways = [
@@ -112,6 +118,7 @@ class Route:
                     exchange.say(data)
                 await self._wait()
                 if self.mode == "cut":
+                    self.harmed += 1
                     await self._swallow(answers, exchange)
                     reset(writer)
                     return
@@ -128,9 +135,14 @@ class Route:
                 if self.file is not None:
                     exchange.say(data)
 
-    async def _wait(self) -> None:
+    async def _opening(self) -> None:
+        self.harmed += not self.opened.is_set()
         await self.opened.wait()
+
+    async def _wait(self) -> None:
+        await self._opening()
         if self.mode == "delay":
+            self.harmed += 1
             await asyncio.sleep(DELAY_SECONDS)
 
     def _write_down(self, answers: list[dict[str, Any]]) -> None:
@@ -162,6 +174,9 @@ async def serve(specification: dict[str, Any]) -> None:
         if len(words) == 2 and words[1] in MODES:
             routes[words[0]].turn(words[1])
             writer.write(b"ok\n")
+            await writer.drain()
+        elif words[1:] == ["harmed"]:
+            writer.write(f"{routes[words[0]].harmed}\n".encode())
             await writer.drain()
         writer.close()
 
