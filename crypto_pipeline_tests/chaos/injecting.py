@@ -28,6 +28,7 @@ RETRY_AFTER_SECONDS = 3.0
 REFUSALS_SPOILED = 1
 WORKER_SECONDS = 45.0
 HEAL_SECONDS = 120.0
+KILLED_SECONDS = 10.0
 # The market is asked by runs, which have to start first, and a cycle that goes on is waited for.
 HIT_SECONDS = 120.0
 
@@ -110,7 +111,11 @@ class Injector:
         return pid is not None and signal_to(pid, number)
 
     def _kill(self, fault: Fault) -> Harm:
-        return met(self._signal(fault.kind.target, signal.SIGKILL))
+        has_hit = self._signal(fault.kind.target, signal.SIGKILL)
+        if fault.kind.target == "up" and self.stack.process is not None:
+            # Its services outlive it for a moment, and would be taken for a stack that is up.
+            self.stack.process.wait(KILLED_SECONDS)
+        return met(has_hit)
 
     def _stop(self, fault: Fault) -> Harm:
         """Orderly; the whole stack is started again as its user would."""

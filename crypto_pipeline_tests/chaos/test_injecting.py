@@ -68,6 +68,16 @@ def victim() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
+def test_a_killed_up_has_ended_when_its_recovery_begins(
+    injector: Injector, stack: Played, victim: subprocess.Popen[bytes]
+) -> None:
+    """Or its services, which outlive it for a moment, would be taken for a stack that is up."""
+    stack.process = victim
+    with injector.injected(Fault(kind=BY_NAME["kill up"], seconds=0.0, dice=0.5)):
+        assert victim.returncode == -signal.SIGKILL
+    assert stack.has_ended
+
+
 def hit(injector: Injector, name: str) -> bool:
     fault = Fault(kind=BY_NAME[name], seconds=0.0, dice=0.5)
     with injector.injected(fault):
