@@ -27,7 +27,8 @@ def account(pins: Pins) -> Account:
     A record is left out whose bytes retention has removed from raw, or whose row from bronze.
     """
     upto = pins.batch(BRONZE)
-    raw = _of_range(pins, RECORDS, upto=pins.taken(BRONZE)).dropDuplicates(list(RECORDS.keys))
+    records = pins.rows(RECORDS, upto=pins.taken(BRONZE))
+    raw = _of_range(pins, records).dropDuplicates(list(RECORDS.keys))
     wanted = expected.bronze(
         raw,
         market=pins.lake.market,
@@ -36,12 +37,15 @@ def account(pins: Pins) -> Account:
     )
     gone = _gone(pins, wanted)
     want = [_prints(_without(wanted[t.key], gone), t) for t in TABLES]
-    have = [_prints(_without(_of_range(pins, t, upto=upto), gone), t) for t in TABLES]
+    have = [_prints(_without(_of_range(pins, pins.rows(t, upto=upto)), gone), t) for t in TABLES]
     counts, differences = compare(
         reduce(lambda a, b: a.unionByName(b), want), reduce(lambda a, b: a.unionByName(b), have)
     )
-    put_again = since(pins.within(replayed(pins)), pins.whole_from("raw"), "broker_at")
-    again = _without(put_again, gone).agg(F.count("*").alias("n")).collect()[0]["n"]
+    again = (
+        _without(_of_range(pins, replayed(pins)), gone)
+        .agg(F.count("*").alias("n"))
+        .collect()[0]["n"]
+    )
     rows_in = _without(raw, gone).select(F.count("*").alias("n")).collect()[0]["n"]
     line = Line(
         stage=BRONZE.name,
@@ -55,8 +59,8 @@ def account(pins: Pins) -> Account:
     return Account(lines=(line,), differences=tuple(differences))
 
 
-def _of_range(pins: Pins, table: Table, *, upto: int) -> DataFrame:
-    return since(pins.within(pins.rows(table, upto=upto)), pins.whole_from("raw"), "broker_at")
+def _of_range(pins: Pins, rows: DataFrame) -> DataFrame:
+    return since(pins.within(rows), pins.whole_from("raw"), "broker_at")
 
 
 def _gone(pins: Pins, wanted: dict[str, DataFrame]) -> DataFrame | None:

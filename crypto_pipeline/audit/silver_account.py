@@ -44,10 +44,9 @@ def account(pins: Pins) -> Account:
     wanted = expected.silver(rows[silver.TICKS.key], rows[silver.CANDLES.key], history)
     upto = pins.batch(SILVER)
     tables = expected.SILVER_TABLES
-    first = pins.whole_from("bronze", "silver")
     counts, differences = compare(
-        _union([_prints(since(pins.within(wanted[t.key]), first), t) for t in tables]),
-        _union([_prints(since(pins.within(pins.rows(t, upto=upto)), first), t) for t in tables]),
+        _union([_prints(_of_range(pins, wanted[t.key]), t) for t in tables]),
+        _union([_prints(_of_range(pins, pins.rows(t, upto=upto)), t) for t in tables]),
     )
     return Account(
         lines=(_line(pins, counts),), differences=(*differences, *_twice(pins, upto=upto))
@@ -61,6 +60,10 @@ def _with_copies(pins: Pins, history: DataFrame, table: Table) -> DataFrame:
     fact = table.fact_column
     times = pins.within(history).select(F.col(fact).alias("wanted_at")).distinct()
     return history.join(F.broadcast(times), on=F.col(fact) == F.col("wanted_at"), how="left_semi")
+
+
+def _of_range(pins: Pins, rows: DataFrame) -> DataFrame:
+    return since(pins.within(rows), pins.whole_from("bronze", "silver"))
 
 
 def _twice(pins: Pins, *, upto: int) -> list[Difference]:
@@ -83,9 +86,8 @@ def _twice(pins: Pins, *, upto: int) -> list[Difference]:
 def _line(pins: Pins, counts: dict[str, int]) -> Line:
     upto = pins.taken(SILVER)
     reads = (*(read for read, _ in KINDS), bronze.POLLS)
-    first = pins.whole_from("bronze", "silver")
     parts = [
-        since(pins.within(pins.rows(t, upto=upto)), first)
+        _of_range(pins, pins.rows(t, upto=upto))
         .agg(F.count("*").alias("n"))
         .withColumn("name", F.lit(t.name))
         for t in reads

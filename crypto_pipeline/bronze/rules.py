@@ -60,8 +60,7 @@ def reasons_of(market: str) -> list[tuple[str, Column, Column]]:
     kind = F.col("expected")
     tick, candle = kind == "tick", kind == "candle"
     fact = tick | candle
-    bad_time, bad_number = _bad_time(m), _inexact(m)
-    named = {"bad_time": bad_time, "bad_number": bad_number}
+    named = {"bad_time": _bad_time(m), "bad_number": _inexact(m)}
     rules = [
         ("not_json", "the value is a JSON object", m["kind"].isNull() & m["id"].isNull()),
         ("unknown_kind", "the record is of its topic's kind", ~m["kind"].eqNullSafe(kind)),
@@ -78,10 +77,9 @@ def reasons_of(market: str) -> list[tuple[str, Column, Column]]:
         (
             "missing_field",
             "id, source and the clocks are there",
-            m["id"].isNull()
-            | m["source"].isNull()
-            | (fact & (m["symbol"].isNull() | m["observed_at"].isNull()))
-            | (tick & (m["poll_at"].isNull() | m["price"].isNull()))
+            _any_null(m, ("id", "source"))
+            | (fact & _any_null(m, ("symbol", "observed_at")))
+            | (tick & _any_null(m, ("poll_at", "price")))
             | (candle & _any_null(m, ("open_at", *CANDLE_FACTS)))
             | ((kind == "poll") & _any_null(m, ("poll_at", "outcome", "purpose"))),
         ),
@@ -89,40 +87,40 @@ def reasons_of(market: str) -> list[tuple[str, Column, Column]]:
         (
             "bad_time",
             "times are ISO-8601 with an offset, 2000 to 2100; a candle opens on a whole minute",
-            bad_time.isNotNull()
+            named["bad_time"].isNotNull()
             | (candle & F.coalesce(_is_within_minute("open_at"), F.lit(False))),
         ),
         (
             "bad_number",
             "numbers are decimals that DECIMAL(38,18) holds exactly",
-            bad_number.isNotNull(),
+            named["bad_number"].isNotNull(),
         ),
         (
             "not_positive",
             "prices are above zero, volumes are not below it",
-            (tick & (_number("price") <= 0))
-            | (
-                candle & ((F.least(*map(_number, CANDLE_FACTS[:4])) <= 0) | (_number("volume") < 0))
-            ),
+            (tick & (_number("price") <= 0)) | (candle & _is_not_positive()),
         ),
         (
             "crossed",
             "the bid is not above the ask; high and low embrace open and close",
             F.coalesce(tick & (_number("bid") > _number("ask")), F.lit(False))
-            | F.coalesce(
-                candle
-                & (
-                    (_number("high") < F.greatest(*map(_number, ("open", "low", "close"))))
-                    | (_number("low") > F.least(_number("open"), _number("close")))
-                ),
-                F.lit(False),
-            ),
+            | F.coalesce(candle & _is_torn(), F.lit(False)),
         ),
     ]
     return [
         (code, F.concat_ws(": ", F.lit(words), named[code]) if code in named else F.lit(words), bad)
         for code, words, bad in rules
     ]
+
+
+def _is_not_positive() -> Column:
+    return (F.least(*map(_number, CANDLE_FACTS[:4])) <= 0) | (_number("volume") < 0)
+
+
+def _is_torn() -> Column:
+    """Whether high or low contradicts a candle's other prices."""
+    is_high_low = _number("high") < F.greatest(*map(_number, ("open", "low", "close")))
+    return is_high_low | (_number("low") > F.least(_number("open"), _number("close")))
 
 
 def _names(type_name: str) -> list[str]:

@@ -5,7 +5,6 @@ Nothing is remembered between two looks. Work that was cut short is still due at
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -41,11 +40,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One thing to do to one table; `predicate` names the partition, or the dates to remove."""
+    """One thing to do to one table; `predicate` names the partition, or the `dates` to remove."""
 
     kind: Kind
     files: TableFiles
     predicate: str = ""
+    dates: tuple[date, ...] = ()
     is_past: bool = False
     live_files: int = 0
     rows: int = 0
@@ -58,8 +58,7 @@ class Work:
     @property
     def removed_before(self) -> date:
         """Of a removal: the day after the newest date that it names."""
-        named = re.findall(r"'(\d{4}-\d{2}-\d{2})'", self.predicate)
-        return date.fromisoformat(max(named)) + timedelta(days=1)
+        return max(self.dates) + timedelta(days=1)
 
 
 def due(tables: Sequence[TableFiles], *, now: datetime, limits: Limits) -> tuple[Work, ...]:
@@ -111,9 +110,19 @@ def removals(
             dates.setdefault(partition.date, []).append(partition)
     old = [day for day in sorted(dates) if all(_is_read(files, p, read) for p in dates[day])]
     if old:
-        listed = ", ".join(f"'{day}'" for day in old)
         count = sum(p.files for day in old for p in dates[day])
-        yield Work(kind="retain", files=files, predicate=f"date IN ({listed})", live_files=count)
+        yield removal(files, old, live_files=count)
+
+
+def removal(files: TableFiles, dates: Sequence[date], *, live_files: int = 0) -> Work:
+    listed = ", ".join(f"'{day}'" for day in dates)
+    return Work(
+        kind="retain",
+        files=files,
+        predicate=f"date IN ({listed})",
+        dates=tuple(dates),
+        live_files=live_files,
+    )
 
 
 def vacuums(files: TableFiles, *, today: date, limits: Limits) -> Iterator[Work]:

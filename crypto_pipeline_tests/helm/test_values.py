@@ -24,6 +24,18 @@ HOOK = "https://hooks.example.org/t/4711"
 MARKET = {"MARKET": "simulated"}
 
 
+# Values of the chart that have their setting's own default and range.
+NUMBERS = (
+    ("rejection.rateLimit", "REJECTION_RATE_LIMIT"),
+    ("rejection.leastRows", "REJECTION_LEAST_ROWS"),
+    ("databricks.timeoutMinutes", "DATABRICKS_TIMEOUT_MINUTES"),
+    ("alerting.smtp.port", "SMTP_PORT"),
+    ("alerting.movePercent", "ALERT_MOVE_PERCENT"),
+    ("alerting.volatilityPercent", "ALERT_VOLATILITY_PERCENT"),
+    ("alerting.staleSeconds", "ALERT_STALE_SECONDS"),
+)
+
+
 def load(tmp_path: Path, **values: str) -> Settings:
     return settings_module.load(values, env_file=tmp_path / "no.env")
 
@@ -36,17 +48,7 @@ def settings_of(tmp_path: Path, name: str, profile: str, *sets: str) -> Settings
 
 
 @pytest.mark.parametrize(
-    ("value", "setting"),
-    [
-        ("retention.dagsterDays", "DAGSTER_RETENTION_DAYS"),
-        ("rejection.rateLimit", "REJECTION_RATE_LIMIT"),
-        ("rejection.leastRows", "REJECTION_LEAST_ROWS"),
-        ("databricks.timeoutMinutes", "DATABRICKS_TIMEOUT_MINUTES"),
-        ("alerting.smtp.port", "SMTP_PORT"),
-        ("alerting.movePercent", "ALERT_MOVE_PERCENT"),
-        ("alerting.volatilityPercent", "ALERT_VOLATILITY_PERCENT"),
-        ("alerting.staleSeconds", "ALERT_STALE_SECONDS"),
-    ],
+    ("value", "setting"), [("retention.dagsterDays", "DAGSTER_RETENTION_DAYS"), *NUMBERS]
 )
 def test_a_values_range_is_that_of_its_setting(tmp_path: Path, value: str, setting: str) -> None:
     inner = json.loads((CHART / "values.schema.json").read_text())
@@ -58,18 +60,7 @@ def test_a_values_range_is_that_of_its_setting(tmp_path: Path, value: str, setti
             load(tmp_path, **MARKET, **{setting: str(bound + beyond)})
 
 
-@pytest.mark.parametrize(
-    ("value", "setting"),
-    [
-        ("rejection.rateLimit", "REJECTION_RATE_LIMIT"),
-        ("rejection.leastRows", "REJECTION_LEAST_ROWS"),
-        ("databricks.timeoutMinutes", "DATABRICKS_TIMEOUT_MINUTES"),
-        ("alerting.smtp.port", "SMTP_PORT"),
-        ("alerting.movePercent", "ALERT_MOVE_PERCENT"),
-        ("alerting.volatilityPercent", "ALERT_VOLATILITY_PERCENT"),
-        ("alerting.staleSeconds", "ALERT_STALE_SECONDS"),
-    ],
-)
+@pytest.mark.parametrize(("value", "setting"), NUMBERS)
 def test_a_default_is_that_of_its_setting(value: str, setting: str) -> None:
     inner: Any = yaml.safe_load((CHART / "values.yaml").read_text())
     for part in value.split("."):

@@ -17,7 +17,7 @@ from crypto_pipeline.maintenance import work as work_module
 from crypto_pipeline.maintenance.bite import Bite
 from crypto_pipeline.maintenance.perform import Done, check_rows, perform
 from crypto_pipeline.maintenance.table_files import TableFiles, inspect
-from crypto_pipeline.maintenance.work import Limits, Work, due
+from crypto_pipeline.maintenance.work import Limits, due, removal
 from crypto_pipeline.silver.schema import SET_ASIDE, TICKS
 from crypto_pipeline_tests.maintenance.tables import (
     NOW,
@@ -146,11 +146,7 @@ def test_old_dates_are_removed_whole_and_the_range_stays(lake: Lake) -> None:
         w.kind == "retain" for w in due([look(lake, CANDLES_1M)], now=NOW, limits=limits)
     )
 
-    work = Work(
-        kind="retain",
-        files=look(lake, CANDLES_1M),
-        predicate=f"date IN ('{TODAY - 9 * DAY}', '{TODAY - 8 * DAY}')",
-    )
+    work = removal(look(lake, CANDLES_1M), [TODAY - 9 * DAY, TODAY - 8 * DAY])
     perform(lake, work, now=NOW, seconds=60.0)
 
     assert {row["date"] for row in rows_of(path)} == {TODAY - 7 * DAY, TODAY}
@@ -162,9 +158,7 @@ def test_a_table_says_from_which_date_on_nothing_was_removed(lake: Lake) -> None
     assert removed_before(look(lake, CANDLES_1M).properties) is None
 
     def remove(day: date) -> date | None:
-        files = look(lake, CANDLES_1M)
-        work = Work(kind="retain", files=files, predicate=f"date IN ('{day}')")
-        perform(lake, work, now=NOW, seconds=60.0)
+        perform(lake, removal(look(lake, CANDLES_1M), [day]), now=NOW, seconds=60.0)
         return removed_before(look(lake, CANDLES_1M).properties)
 
     assert remove(TODAY - 8 * DAY) == TODAY - 7 * DAY
