@@ -19,7 +19,6 @@ from crypto_pipeline.lake.writer_lock import NAME, WriterLock, take
 from crypto_pipeline.migrate.found import refuse_other_formats
 from crypto_pipeline.model_registry import Registry, described, metrics, open_registry
 from crypto_pipeline.plan import batch_ranges
-from crypto_pipeline.planned_input import topic_rows
 from crypto_pipeline.predictions.live import Scoring, newest_reports, score, verdicts_of
 from crypto_pipeline.predictions.publication import forecast_records
 from crypto_pipeline.predictions.schema import FORECASTS, GATES
@@ -32,7 +31,7 @@ from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline.stages import STAGES, SUMMARY, TABLES, VOLATILITY
 from crypto_pipeline.state_format import refuse_other_state
 from crypto_pipeline.stream.ranges import read_ends
-from crypto_pipeline.topic_range import topic_ranges
+from crypto_pipeline.topic_range import topic_ranges, topic_rows
 
 # As many as the laptop's Spark has cores.
 SETTLING = 2

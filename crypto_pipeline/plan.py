@@ -12,7 +12,7 @@ from crypto_pipeline.lake.commit import SupersededError
 from crypto_pipeline.lake.log import CommitRecord
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stream.ranges import TopicEnds
-from crypto_pipeline.topic_range import WHOLE_BITE, Bite, topic_ranges
+from crypto_pipeline.topic_range import WHOLE_BITE, Bite, bytes_of, topic_ranges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +111,11 @@ def batch_ranges(
     if upstream is None or upstream.batch <= after:
         return None, 0
     keys = [table.key for table in stage.reads]
-    to = _until(path[first.key], upstream, keys, after=after, rows=bite.rows)
-    ranges = {
-        "batches": {"table": first.key, "after": after, "to": to, "before": newest_facts(last)},
-        "pinned": {},
-    }
+    to, size = _until(path[first.key], upstream, keys, after=after, bite=bite)
+    batches = {"table": first.key, "after": after, "to": to, "before": newest_facts(last)}
+    ranges: dict[str, Any] = {"batches": batches, "pinned": {}}
+    if size:
+        batches["bytes"] = size
     if to == after + 1 == upstream.batch:
         # The newest batch alone: what it holds is in its own commit, and nothing came after it
         # that might have taken the place of its rows.
@@ -125,20 +125,22 @@ def batch_ranges(
     return ranges, upstream.batch - to
 
 
-def _until(path: str, upstream: CommitRecord, keys: Sequence[str], *, after: int, rows: int) -> int:
-    """The last batch that fits; batches whose commits the log has no more are taken as one."""
+def _until(
+    path: str, upstream: CommitRecord, keys: Sequence[str], *, after: int, bite: Bite
+) -> tuple[int, int]:
+    """The last batch that fits, and the bytes of the records that all of these came from, as far
+    as their commits say; batches whose commits the log has no more are taken as one.
+    """
     if upstream.batch == after + 1:
-        return upstream.batch
-    size = {
-        c.batch: sum(c.outputs.get(key, [0])[0] for key in keys) for c in log.since(path, after)
-    }
-    to = total = 0
-    for batch in sorted(size):
-        total += size[batch]
-        if to and total > rows:
+        return upstream.batch, bytes_of(upstream.ranges)
+    to = rows = size = 0
+    for commit in sorted(log.since(path, after), key=lambda commit: commit.batch):
+        rows += sum(commit.outputs.get(key, [0])[0] for key in keys)
+        heavier = size + bytes_of(commit.ranges)
+        if to and (rows > bite.rows or heavier > bite.bytes):
             break
-        to = batch
-    return to or upstream.batch
+        to, size = commit.batch, heavier
+    return to or upstream.batch, size
 
 
 def newest_facts(last: CommitRecord | None) -> dict[str, float]:

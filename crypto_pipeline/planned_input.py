@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,12 @@ from crypto_pipeline.again import rows_again
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.table import Table
-from crypto_pipeline.lake.tuning import all_kept, kept
+from crypto_pipeline.lake.tuning import all_kept, as_rows, kept
+from crypto_pipeline.lake.values import rows_of
 from crypto_pipeline.plan import Plan
+from crypto_pipeline.raw.transform import record_bytes
 from crypto_pipeline.stage import Known, Stage, StageInput
+from crypto_pipeline.topic_range import Bite, bytes_of, cut_to_bytes, note_sizes, topic_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -28,8 +32,33 @@ KAFKA_SCHEMA = (
 )
 # A consumer that has reached its end is closed only when its last fetch returns.
 FETCH = {"kafka.fetch.max.wait.ms": "20"}
+# The longest record that a broker takes by default (`max.message.bytes`), compressed.
+LONGEST_BYTES = 1024 * 1024
 KafkaOptions = Mapping[str, str]
 Clock = Callable[[], datetime]
+
+
+def fitted(plan: Plan, *, bite: Bite, weigh: Callable[[Plan], Mapping[str, int]]) -> Plan:
+    """The plan, its range cut to a bite's bytes when its records turn out to be longer than those
+    before them. Few records are not weighed: be they as long as they may, they are no more.
+    """
+    while topic_rows(plan.ranges) * LONGEST_BYTES > bite.bytes:
+        note_sizes(plan.ranges, weigh(plan))
+        shorter = cut_to_bytes(plan.ranges, bite=bite)
+        if shorter is None:
+            break
+        plan = replace(plan, ranges=shorter, left=shorter["kafka"]["left"])
+    return plan
+
+
+def weighed(lake: Lake, plan: Plan, *, kafka_options: KafkaOptions) -> dict[str, int]:
+    """Bytes of the planned records by topic; they are read for it, and none of them is kept."""
+    sizes = (
+        _read_topics(lake, plan, kafka_options)
+        .groupBy("topic")
+        .agg(F.sum(record_bytes()).alias("bytes"))
+    )
+    return {row["topic"]: row["bytes"] for row in rows_of(sizes).to_pylist()}
 
 
 def read_plan(
@@ -62,6 +91,7 @@ def read_plan(
             batches["rows"] = profile(new, stage.reads)
         rows_in, span = totals(batches["rows"].values())
         before = {key: _utc(at) for key, at in batches.get("before", {}).items()}
+    size = as_rows(rows_in, bytes_of(plan.ranges))
     pinned = plan.ranges["pinned"].setdefault("now", now().isoformat())
     given = StageInput(
         market=lake.market,
@@ -75,8 +105,8 @@ def read_plan(
         before=before,
         again=plan.ranges.get("batches", {}).get("again", {}).get("what"),
         held=frozenset(plan.ranges["pinned"].get("held", {})),
-        keep=partial(kept, rows=rows_in, engine=lake.engine),
-        keep_all=partial(all_kept, rows=rows_in, engine=lake.engine),
+        keep=partial(kept, rows=size, engine=lake.engine),
+        keep_all=partial(all_kept, rows=size, engine=lake.engine),
     )
     return given, rows_in
 
@@ -158,23 +188,6 @@ def totals(
     lasts = [last for _, _, last in known if last is not None]
     total = sum(int(n) for n, _, _ in known)
     return total, (_utc(min(firsts)), _utc(max(lasts))) if firsts else None
-
-
-def topic_rows(ranges: Mapping[str, Any]) -> int:
-    """Rows of a range of offsets; true for topics that are never compacted."""
-    return sum(
-        end - start
-        for topic in ranges["kafka"]["topics"].values()
-        for start, end in topic["partitions"].values()
-    )
-
-
-def note_sizes(ranges: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
-    """Write the bytes a record of each topic had into its range, for the cut of the next one."""
-    for name, topic in ranges["kafka"]["topics"].items():
-        rows = sum(end - start for start, end in topic["partitions"].values())
-        if rows:
-            topic["mean_bytes"] = round(sizes.get(name, 0) / rows, 1)
 
 
 def _as_planned(stage: Stage, plan: Plan, table: Table, frame: DataFrame) -> DataFrame:

@@ -5,7 +5,7 @@ Called by an asset, by a test, by a job elsewhere; it knows nothing of Dagster.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,14 +18,14 @@ from crypto_pipeline.in_hand import in_hand
 from crypto_pipeline.lake.commit import SupersededError
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.opening import one_look
-from crypto_pipeline.lake.tuning import is_in_hand, release, tune
+from crypto_pipeline.lake.tuning import as_rows, is_in_hand, release, tune
 from crypto_pipeline.plan import Plan, next_plan
-from crypto_pipeline.planned_input import KafkaOptions, note_sizes, read_plan
+from crypto_pipeline.planned_input import KafkaOptions, fitted, read_plan, weighed
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stage_commit import commit_result
 from crypto_pipeline.stage_run import StageRun, Watch, joined, nothing_new
 from crypto_pipeline.stream.ranges import TopicEnds
-from crypto_pipeline.topic_range import WHOLE_BITE, Bite
+from crypto_pipeline.topic_range import WHOLE_BITE, Bite, bytes_of, note_sizes
 
 ATTEMPTS = 3
 # A backlog is drained in bites; so many in one cycle, the rest in the next.
@@ -92,9 +92,14 @@ class StageRunner:
                 bite=self.bite,
             )
         )
+        if plan is not None and stage.topics:
+            plan = fitted(plan, bite=self.bite, weigh=self._weighed)
         if plan is not None and stage.holds_back:
             note_held(self.lake, stage, plan, limits=self.limits)
         return plan
+
+    def _weighed(self, plan: Plan) -> Mapping[str, int]:
+        return weighed(self.lake, plan, kafka_options=self.kafka_options)
 
     def _attempt(self, stage: Stage, again: Again | None) -> StageRun:
         watch = Watch()
@@ -106,12 +111,13 @@ class StageRunner:
             given, rows_in = read_plan(
                 self.lake, stage, plan, kafka_options=self.kafka_options, now=self.now
             )
-            tune(self.lake.spark, rows=rows_in, engine=self.lake.engine)
+            size = as_rows(rows_in, bytes_of(plan.ranges))
+            tune(self.lake.spark, rows=size, engine=self.lake.engine)
             watch.lap("read")
             result = stage.run(given)
         watch.lap("transform")
         try:
-            if is_in_hand(rows=rows_in, engine=self.lake.engine):
+            if is_in_hand(rows=size, engine=self.lake.engine):
                 result, counts = in_hand(self.lake.spark, stage, result)
             else:
                 counts = count(stage, result)
@@ -122,7 +128,7 @@ class StageRunner:
             commits = commit_result(self.lake, stage, plan, result, counts)
             watch.lap("commit")
         finally:
-            release(result.cached, rows=rows_in, engine=self.lake.engine)
+            release(result.cached, rows=size, engine=self.lake.engine)
         return StageRun(
             stage=stage.name,
             batch=plan.batch,

@@ -11,10 +11,20 @@ import pytest
 from crypto_pipeline.errors import LakeError, TopicChangedError
 from crypto_pipeline.lake.commit import SupersededError
 from crypto_pipeline.lake.log import CommitRecord
-from crypto_pipeline.plan import batch_ranges, next_plan
+from crypto_pipeline.plan import Plan, batch_ranges, next_plan
+from crypto_pipeline.planned_input import fitted
 from crypto_pipeline.stages import BRONZE, CANDLES, RAW
 from crypto_pipeline.stream.ranges import Span, TopicEnds, TopicSpan
-from crypto_pipeline.topic_range import Bite, adopted_ranges, change, topic_ranges
+from crypto_pipeline.topic_range import (
+    LOOSE,
+    Bite,
+    adopted_ranges,
+    bytes_of,
+    change,
+    note_sizes,
+    topic_ranges,
+    topic_rows,
+)
 from crypto_pipeline_tests.lake.delta_log import (
     clean_up,
     compact,
@@ -107,6 +117,60 @@ def test_a_bite_is_bounded_by_the_bytes_that_records_of_the_topic_had_before() -
     assert offsets(ranges) == {"0": [5, 105]}
     assert ranges is not None
     assert ranges["kafka"]["topics"]["t"]["mean_bytes"] == 40_000.0
+
+
+def test_records_that_turn_out_longer_than_those_before_are_cut_to_the_bytes_of_a_bite() -> None:
+    """The mean of the range before says nothing about a burst; so many long ones fill a heap."""
+    last = read_up_to({0: (0, 5), 1: (0, 5)})
+    found = topic_ranges(last, ends({0: (0, 405), 1: (0, 205)}), bite=Bite(rows=BITE))
+    assert found is not None
+    length, weighings = 1_000_000, []
+
+    def weigh(plan: Plan) -> dict[str, int]:
+        weighings.append(topic_rows(plan.ranges))
+        return {"t": topic_rows(plan.ranges) * length}
+
+    plan = Plan(batch=2, ranges=found, done=frozenset(), is_retry=False)
+    bite = Bite(rows=BITE, bytes=60 * length)
+    taken = fitted(plan, bite=bite, weigh=weigh)
+    assert offsets(taken.ranges) == {"0": [5, 45], "1": [5, 25]}
+    assert taken.left == taken.ranges["kafka"]["left"] == 540
+    assert bytes_of(taken.ranges) == 60 * length
+    assert weighings == [600, 60]
+
+
+def test_a_burst_at_the_beginning_is_cut_until_it_fits() -> None:
+    found = topic_ranges(None, ends({0: (0, 1_000)}), bite=Bite(rows=BITE))
+    assert found is not None
+
+    def weigh(plan: Plan) -> dict[str, int]:
+        (_, end), *_ = offsets(plan.ranges).values()
+        return {"t": min(end, 100) * 900_000 + max(0, end - 100) * 1_000}
+
+    plan = Plan(batch=2, ranges=found, done=frozenset(), is_retry=False)
+    taken = fitted(plan, bite=Bite(bytes=20_000_000), weigh=weigh)
+    assert weigh(taken)["t"] <= LOOSE * 20_000_000
+    assert topic_rows(taken.ranges) + taken.left == 1_000
+
+
+def test_records_longer_than_a_bite_go_one_from_each_partition() -> None:
+    found = topic_ranges(None, ends({0: (0, 9), 1: (0, 9)}), bite=Bite(rows=BITE))
+    assert found is not None
+    plan = Plan(batch=1, ranges=found, done=frozenset(), is_retry=False)
+    taken = fitted(plan, bite=Bite(bytes=10), weigh=lambda _: {"t": 9_000})
+    assert offsets(taken.ranges) == {"0": [0, 1], "1": [0, 1]}
+
+
+def test_records_too_few_to_fill_a_bite_are_not_weighed() -> None:
+    """A weighing reads them once more, and a minute of a watch-list has no time for it."""
+    found = topic_ranges(None, ends({0: (0, 40)}), bite=Bite(rows=BITE))
+    assert found is not None
+
+    def weigh(_: Plan) -> dict[str, int]:
+        raise AssertionError("nothing is to be weighed")
+
+    plan = Plan(batch=1, ranges=found, done=frozenset(), is_retry=False)
+    assert fitted(plan, bite=Bite(), weigh=weigh) is plan
 
 
 def test_one_record_that_is_larger_than_a_bite_is_taken_all_the_same() -> None:
@@ -257,6 +321,24 @@ def test_batches_are_taken_in_bites_of_whole_batches(path: dict[str, str]) -> No
         taken.append((ranges["batches"]["after"], ranges["batches"]["to"], left))
         last = record(batch, ranges=ranges)
     assert taken == [(0, 2, 3), (2, 3, 2), (3, 4, 1), (4, 5, 0)]
+
+
+def test_batches_of_long_records_are_taken_one_by_one_and_their_bytes_go_with_them(
+    path: dict[str, str],
+) -> None:
+    for batch, length in enumerate((10, 10, 50_000, 50_000), start=1):
+        ranges = topic_ranges(None, ends({0: (0, 100)}), bite=Bite(rows=BITE))
+        assert ranges is not None
+        note_sizes(ranges, {"t": 100 * length})
+        said = {"raw/records": [100, None, None]}
+        write_commit(path["raw/records"], record(batch, ranges=ranges, outputs=said))
+    last, taken = None, []
+    for batch in (1, 2):
+        ranges, left = batch_ranges(BRONZE, last, path, bite=Bite(rows=BITE, bytes=6_000_000))
+        assert ranges is not None
+        taken.append((ranges["batches"]["to"], bytes_of(ranges), left))
+        last = record(batch, ranges=ranges)
+    assert taken == [(3, 5_002_000, 1), (4, 5_000_000, 0)]
 
 
 def test_outputs_that_are_ahead_with_different_ranges_stop_the_stage(path: dict[str, str]) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Rows times columns: a minute of 3,600 symbols with all of a table's columns, or a day of 20 with
 # five of them.
 FEW = 250_000
+# A plan with long values in it is held by the server several times over.
+FEW_BYTES = 16 * 1024 * 1024
 # A file's greatest instant is written cut to the millisecond (Delta protocol, per-file statistics).
 CUT = timedelta(milliseconds=1)
 
@@ -52,7 +54,8 @@ def few_rows(
         .read_all()
     )
     values = pa.table(found)
-    return None if values.num_rows > most else values.cast(to_arrow_schema(schema, timezone="UTC"))
+    is_few = values.num_rows <= most and values.nbytes <= FEW_BYTES
+    return None if not is_few else values.cast(to_arrow_schema(schema, timezone="UTC"))
 
 
 def of_batches(*, after: int, to: int) -> str:

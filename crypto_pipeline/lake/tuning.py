@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 COMPILED_ROWS = 10_000
 # The same for a plan in which each row of the range looks at many others.
 COMPILED_LOOKS = 200_000
+# Rows of more bytes than so many a row count for more: each is held several times over, and 95 MB
+# in a hundred rows took all of a heap of 2 GB.
+BYTES_A_ROW = 1_600
 INTERPRETED = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -43,6 +46,15 @@ COMPILED = {
 }
 # How each session of this process was set last: to say it again costs a round trip a setting.
 _last: WeakKeyDictionary[SparkSession, bool] = WeakKeyDictionary()
+
+
+def as_rows(rows: int, size: int) -> int:
+    """What rows of so many bytes count for wherever many are treated otherwise than few.
+
+    >>> as_rows(41, 40_000), as_rows(41, 41_000_000)
+    (41, 25625)
+    """
+    return max(rows, size // BYTES_A_ROW)
 
 
 def tune(spark: SparkSession, *, rows: int, engine: Engine = "spark") -> None:

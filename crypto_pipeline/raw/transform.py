@@ -10,7 +10,22 @@ from crypto_pipeline.raw.schema import RECORDS
 from crypto_pipeline.stage import StageInput, StageResult, conform
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
+
+
+def record_bytes() -> Column:
+    """Bytes of a record of Spark's Kafka source, or of raw: key, value and its headers' values."""
+    nothing = F.lit(0)
+    in_headers = F.aggregate(
+        "headers", nothing, lambda total, header: total + _octets(header["value"])
+    )
+    return (_octets(F.col("key")) + _octets(F.col("value")) + F.coalesce(in_headers, nothing)).cast(
+        "long"
+    )
+
+
+def _octets(binary: Column) -> Column:
+    return F.coalesce(F.octet_length(binary), F.lit(0))
 
 
 def records(kafka: DataFrame, given: StageInput) -> DataFrame:
@@ -36,9 +51,6 @@ def run(given: StageInput) -> StageResult:
         classified=(rows.withColumn("outcome", F.lit("accepted")),),
         outputs={RECORDS.key: rows},
         equations={"accepted": RECORDS.key},
-        weights=rows.select(
-            F.col("topic").alias("name"),
-            F.coalesce(F.octet_length("value"), F.lit(0)).cast("long").alias("bytes"),
-        ),
+        weights=rows.select(F.col("topic").alias("name"), record_bytes().alias("bytes")),
         cached=(rows,),
     )

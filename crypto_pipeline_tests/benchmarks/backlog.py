@@ -1,6 +1,6 @@
 """How fast a backlog comes from the topics into silver: `python -m …benchmarks.backlog`.
 
-    --minutes N    of 3,600 symbols, published before each pair (15)
+    --minutes N    of 3,600 symbols, published before each pair (40)
     --pairs N      (5)
 
 Raw, bronze and silver drain what was published, with their commits and counts. The bare reference
@@ -34,9 +34,9 @@ from crypto_pipeline_tests.spark_memory import pid_of_spark, watched
 from crypto_pipeline_tests.topics import NAMES, outgoing
 
 SYMBOLS = 3_600
-MINUTES = 15
+MINUTES = 40
 PAIRS = 5
-WARM = 1
+WARM = 2
 # Drained in a minute at least so many minutes of the venue; and of the bare rate.
 RATE, SHARE = 50.0, 0.6
 STAGES = (RAW, BRONZE, SILVER)

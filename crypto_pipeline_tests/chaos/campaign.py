@@ -20,7 +20,7 @@ from crypto_pipeline_tests.chaos.disk import Disk, a_disk
 from crypto_pipeline_tests.chaos.exposure import beyond_loopback, canaries, leaks, open_to_others
 from crypto_pipeline_tests.chaos.injecting import Injector
 from crypto_pipeline_tests.chaos.recorder import Recorder
-from crypto_pipeline_tests.chaos.schedule import Fault
+from crypto_pipeline_tests.chaos.schedule import Fault, in_order
 from crypto_pipeline_tests.chaos.stack import Stack, wired_stack
 from crypto_pipeline_tests.short_lived import variables
 from crypto_pipeline_tests.store.server import serving
@@ -89,7 +89,7 @@ class Campaign:
         injector = Injector(self.stack, self.recorder, self.disk, self.tend)
         begun = time.monotonic()
         with ExitStack() as held:
-            for fault in faults:
+            for fault in in_order(faults):
                 held.enter_context(injector.injected(fault))
             self._pass(max(fault.seconds for fault in faults))
         healed_at = time.monotonic()

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from crypto_pipeline_tests.chaos.kinds import KINDS, Kind
 
 PAIRED = 0.1
+# These are asked of the market or sent to a port, which has to answer.
+ASKED = ("venue", "records", "poison", "hostile")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,14 @@ def faults_at(seed: int, index: int, kinds: Sequence[Kind] = KINDS) -> tuple[Fau
     if dice.random() < PAIRED and others:
         found.append(_fault(dice.choice(others), dice))
     return tuple(found)
+
+
+def in_order(faults: Sequence[Fault]) -> list[Fault]:
+    """Those that somebody has to answer come first: the other one of a pair may pause or kill it.
+
+    They end in the opposite order, so whoever answers is there again when they heal.
+    """
+    return sorted(faults, key=lambda fault: fault.kind.group not in ASKED)
 
 
 def _fault(kind: Kind, dice: random.Random) -> Fault:

@@ -11,7 +11,7 @@ from crypto_pipeline.simulator.faults import FAULT_KINDS
 from crypto_pipeline_tests.chaos.__main__ import kinds_of
 from crypto_pipeline_tests.chaos.checker import Verdict
 from crypto_pipeline_tests.chaos.kinds import BY_NAME, KINDS
-from crypto_pipeline_tests.chaos.schedule import faults_at
+from crypto_pipeline_tests.chaos.schedule import faults_at, in_order
 from crypto_pipeline_tests.chaos.scoreboard import NAME, board, page
 from crypto_pipeline_tests.chaos.tally import Tally, file_of, last_seed
 
@@ -34,6 +34,18 @@ def test_a_tenth_are_pairs_of_two_groups() -> None:
     pairs = [found for n in range(FULL) if len(found := faults_at(SEED, n)) == 2]
     assert 0.06 * FULL < len(pairs) < 0.14 * FULL
     assert all(one.kind.group != other.kind.group for one, other in pairs)
+
+
+def test_what_somebody_has_to_answer_begins_before_what_stops_him() -> None:
+    """A market that is paused takes no order to spoil its answers, and no record goes to a broker
+    that is killed."""
+    pairs = [found for n in range(FULL) if len(found := faults_at(SEED, n)) == 2]
+    groups = [[one.kind.group for one in in_order(pair)] for pair in pairs]
+    assert ["venue", "pause"] in groups
+    assert not [
+        pair for pair in groups if pair[1] in ("venue", "records", "poison", "hostile")
+        and pair[0] in ("pause", "kill", "stop", "disk", "wire", "clock")
+    ]  # fmt: skip
 
 
 def test_kinds_of_one_group_have_no_pairs() -> None:

@@ -189,3 +189,15 @@ def test_a_condition_names_whole_days_and_reaches_a_millisecond_further() -> Non
     assert format_time(AT)[:19] not in where
     assert "10:04:59.999" in where
     assert of_span(CANDLES_1M, since=None, until=None) == "true"
+
+
+@pytest.mark.spark
+@pytest.mark.integration
+def test_long_rows_are_many(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server holds the values of a plan several times over."""
+    long = {**raw_row(b"x" * 200_000, offset=1), "broker_at": AT, "date": AT.date()}
+    put(lake, RAW, {RECORDS: [long]})
+    where = of_batches(after=0, to=1)
+    assert few_rows(lake.path(RECORDS), RECORDS, where=where) is not None
+    monkeypatch.setattr(module, "FEW_BYTES", 100_000)
+    assert few_rows(lake.path(RECORDS), RECORDS, where=where) is None
