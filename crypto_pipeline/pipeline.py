@@ -24,6 +24,7 @@ from crypto_pipeline.predictions.publication import forecast_records
 from crypto_pipeline.predictions.schema import FORECASTS, GATES
 from crypto_pipeline.predictions.training import Training, train
 from crypto_pipeline.publication import Position, Publication, Screen, open_screen
+from crypto_pipeline.range_bytes import topic_rows
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import UNDECIDED, Settings
 from crypto_pipeline.stage import Stage
@@ -31,7 +32,7 @@ from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline.stages import STAGES, SUMMARY, TABLES, VOLATILITY
 from crypto_pipeline.state_format import refuse_other_state
 from crypto_pipeline.stream.ranges import read_ends
-from crypto_pipeline.topic_range import topic_ranges, topic_rows
+from crypto_pipeline.topic_range import topic_ranges
 
 # As many as the laptop's Spark has cores.
 SETTLING = 2

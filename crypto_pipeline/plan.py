@@ -10,9 +10,10 @@ from crypto_pipeline.errors import LakeError
 from crypto_pipeline.lake import log
 from crypto_pipeline.lake.commit import SupersededError
 from crypto_pipeline.lake.log import CommitRecord
+from crypto_pipeline.range_bytes import bytes_of
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stream.ranges import TopicEnds
-from crypto_pipeline.topic_range import WHOLE_BITE, Bite, bytes_of, topic_ranges
+from crypto_pipeline.topic_range import WHOLE_BITE, Bite, topic_ranges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,11 @@ from crypto_pipeline.lake.table import Table
 from crypto_pipeline.lake.tuning import all_kept, as_rows, kept
 from crypto_pipeline.lake.values import rows_of
 from crypto_pipeline.plan import Plan
+from crypto_pipeline.range_bytes import bytes_of, cut_to_bytes, note_sizes, topic_rows
+from crypto_pipeline.raw.schema import RECORDS
 from crypto_pipeline.raw.transform import record_bytes
 from crypto_pipeline.stage import Known, Stage, StageInput
-from crypto_pipeline.topic_range import Bite, bytes_of, cut_to_bytes, note_sizes, topic_rows
+from crypto_pipeline.topic_range import Bite
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -44,7 +46,7 @@ def fitted(plan: Plan, *, bite: Bite, weigh: Callable[[Plan], Mapping[str, int]]
     """
     while topic_rows(plan.ranges) * LONGEST_BYTES > bite.bytes:
         note_sizes(plan.ranges, weigh(plan))
-        shorter = cut_to_bytes(plan.ranges, bite=bite)
+        shorter = cut_to_bytes(plan.ranges, most=bite.bytes)
         if shorter is None:
             break
         plan = replace(plan, ranges=shorter, left=shorter["kafka"]["left"])
@@ -89,6 +91,8 @@ def read_plan(
         # What the range holds stays with it, so that the next one knows how far this came.
         if any(table.key not in batches.get("rows", {}) for table in stage.reads):
             batches["rows"] = profile(new, stage.reads)
+            if again and RECORDS.key in new:
+                batches["bytes"] = _value_bytes(new[RECORDS.key])
         rows_in, span = totals(batches["rows"].values())
         before = {key: _utc(at) for key, at in batches.get("before", {}).items()}
     size = as_rows(rows_in, bytes_of(plan.ranges))
@@ -177,6 +181,12 @@ def profile(
     ]
     rows = reduce(lambda a, b: a.unionByName(b), parts).collect()
     return {row["key"]: (row["n"], row["first"], row["last"]) for row in rows}
+
+
+def _value_bytes(rows: DataFrame) -> int:
+    """Of rows that are read again no commit says how long they are."""
+    (found,) = rows.agg(F.sum(F.octet_length("value")).alias("bytes")).collect()
+    return int(found["bytes"] or 0)
 
 
 def totals(

@@ -21,11 +21,12 @@ from crypto_pipeline.lake.opening import one_look
 from crypto_pipeline.lake.tuning import as_rows, is_in_hand, release, tune
 from crypto_pipeline.plan import Plan, next_plan
 from crypto_pipeline.planned_input import KafkaOptions, fitted, read_plan, weighed
+from crypto_pipeline.range_bytes import bytes_of, note_sizes
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stage_commit import commit_result
 from crypto_pipeline.stage_run import StageRun, Watch, joined, nothing_new
 from crypto_pipeline.stream.ranges import TopicEnds
-from crypto_pipeline.topic_range import WHOLE_BITE, Bite, bytes_of, note_sizes
+from crypto_pipeline.topic_range import WHOLE_BITE, Bite
 
 ATTEMPTS = 3
 # A backlog is drained in bites; so many in one cycle, the rest in the next.

@@ -9,6 +9,7 @@ from typing import Any
 
 from crypto_pipeline.errors import TopicChangedError
 from crypto_pipeline.lake.log import CommitRecord
+from crypto_pipeline.range_bytes import mean_bytes
 from crypto_pipeline.stream.ranges import Span, TopicEnds
 
 
@@ -16,17 +17,14 @@ from crypto_pipeline.stream.ranges import Span, TopicEnds
 class Bite:
     """What one run takes at most, so that a day's backlog is drained in bounded memory.
 
-    `rows` holds for every stage, `bytes` for raw, whose records may be of any length.
+    `rows` holds for every stage; `bytes` for raw, whose records may be of any length, and for what
+    later stages read of them.
     """
 
     rows: int = 150_000
     bytes: int = 128 * 1024 * 1024
 
 
-# A range may hold so many times a bite's bytes, or a mean that is a little off would cut it anew.
-LOOSE = 1.25
-# Before a topic has been read once, its records are taken to be this long.
-FIRST_GUESS_BYTES = 1_000
 WHOLE_BITE = Bite()
 ADOPT = "Run `crypto-pipeline adopt-topic` to go on with it under a new epoch"
 
@@ -104,62 +102,6 @@ def _share(
     }
     weight = sum(n * mean_bytes(before.get(name)) for name, n in count.items())
     return min(1.0, bite.rows / max(1, sum(count.values())), bite.bytes / max(1.0, weight))
-
-
-def cut_to_bytes(ranges: Mapping[str, Any], *, bite: Bite) -> dict[str, Any] | None:
-    """A range of weighed records cut to a bite's bytes, the same share of every partition.
-
-    None when it is light enough, or has nothing more to cut: each partition gives one record.
-    """
-    weight = bytes_of(ranges)
-    if weight <= LOOSE * bite.bytes:
-        return None
-    share, kafka = bite.bytes / weight, ranges["kafka"]
-    topics = {
-        name: {
-            **topic,
-            "partitions": {
-                number: [start, _cut(Span(start, end), share)]
-                for number, (start, end) in topic["partitions"].items()
-            },
-        }
-        for name, topic in kafka["topics"].items()
-    }
-    shorter = {**ranges, "kafka": {**kafka, "topics": topics}}
-    spared = topic_rows(ranges) - topic_rows(shorter)
-    if spared == 0:
-        return None
-    shorter["kafka"]["left"] = kafka["left"] + spared
-    return shorter
-
-
-def topic_rows(ranges: Mapping[str, Any]) -> int:
-    """Rows of a range of offsets; true for topics that are never compacted."""
-    return sum(_rows(topic) for topic in ranges["kafka"]["topics"].values())
-
-
-def _rows(topic: Mapping[str, Any]) -> int:
-    return sum(int(end) - int(start) for start, end in topic["partitions"].values())
-
-
-def bytes_of(ranges: Mapping[str, Any]) -> int:
-    """Bytes of the records that a range is of, as raw has weighed or guessed them; 0 if unknown."""
-    if "kafka" not in ranges:
-        return int(ranges.get("batches", {}).get("bytes", 0))
-    return round(sum(mean_bytes(t) * _rows(t) for t in ranges["kafka"]["topics"].values()))
-
-
-def note_sizes(ranges: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
-    """Write the bytes a record of each topic had into its range, for the cut of the next one."""
-    for name, topic in ranges["kafka"]["topics"].items():
-        rows = _rows(topic)
-        if rows:
-            topic["mean_bytes"] = round(sizes.get(name, 0) / rows, 1)
-
-
-def mean_bytes(topic: Mapping[str, Any] | None) -> float:
-    """Bytes a record of the topic's last range that had any, as its commit says."""
-    return FIRST_GUESS_BYTES if topic is None else float(topic.get("mean_bytes", FIRST_GUESS_BYTES))
 
 
 def _cut(span: Span, share: float) -> int:

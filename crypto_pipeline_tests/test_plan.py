@@ -13,18 +13,10 @@ from crypto_pipeline.lake.commit import SupersededError
 from crypto_pipeline.lake.log import CommitRecord
 from crypto_pipeline.plan import Plan, batch_ranges, next_plan
 from crypto_pipeline.planned_input import fitted
+from crypto_pipeline.range_bytes import LOOSE, bytes_of, note_sizes, topic_rows
 from crypto_pipeline.stages import BRONZE, CANDLES, RAW
 from crypto_pipeline.stream.ranges import Span, TopicEnds, TopicSpan
-from crypto_pipeline.topic_range import (
-    LOOSE,
-    Bite,
-    adopted_ranges,
-    bytes_of,
-    change,
-    note_sizes,
-    topic_ranges,
-    topic_rows,
-)
+from crypto_pipeline.topic_range import Bite, adopted_ranges, change, topic_ranges
 from crypto_pipeline_tests.lake.delta_log import (
     clean_up,
     compact,

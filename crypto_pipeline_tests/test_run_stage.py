@@ -9,10 +9,10 @@ import pytest
 from crypto_pipeline.books import Counts, check_books
 from crypto_pipeline.errors import BooksError
 from crypto_pipeline.planned_input import totals
+from crypto_pipeline.range_bytes import topic_rows
 from crypto_pipeline.stage import StageResult
 from crypto_pipeline.stage_run import StageRun
 from crypto_pipeline.stages import BRONZE
-from crypto_pipeline.topic_range import topic_rows
 
 EQUATIONS = {
     "tick": "bronze/ticks",

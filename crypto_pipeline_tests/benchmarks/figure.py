@@ -171,7 +171,7 @@ def draw(name: str, figures: Sequence[Figure]) -> None:
             axes.hlines(statistics.median(values), at - 0.25, at + 0.25, color=f"C{at}")
         axes.set_xticks([0, 1], ["bare", "ours"])
         axes.set_xlim(-0.6, 1.6)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * max(value for pair in one.pairs for value in pair))
         axes.set_title(one.name, fontsize=8)
         axes.set_ylabel(one.unit)
     plot.savefig(FOLDER / f"{name}.svg", metadata={"Date": None})

@@ -80,6 +80,13 @@ def test_after_a_fix_rejected_rows_come_into_their_minutes_once_even_over_a_kill
     # Whatever runs next finishes exactly that batch.
     finished = runner.run(BRONZE)
     assert finished.outcomes == {"tick": 1, "candle": 1, "still_rejected": 1}
+    # How long they are decides whether this process has them in hand.
+    values = [
+        len(row["value"])
+        for row in lake.read(bronze.REJECTED).collect()
+        if row["reason"] == "bad_symbol"
+    ]
+    assert finished.ranges["batches"]["bytes"] == sum(values) > 0
     assert replay(runner, reason="bad_symbol").passed == 0
     cycle(runner, TO_CANDLES)
 

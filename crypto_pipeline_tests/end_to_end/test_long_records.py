@@ -12,11 +12,12 @@ from kafka import KafkaProducer
 from crypto_pipeline.bronze.schema import REJECTED
 from crypto_pipeline.contract import topic
 from crypto_pipeline.lake.location import Lake
+from crypto_pipeline.range_bytes import LOOSE
 from crypto_pipeline.run_stage import StageRunner
 from crypto_pipeline.settings import Settings
 from crypto_pipeline.stages import BRONZE, RAW, SILVER
 from crypto_pipeline.stream.ranges import read_ends
-from crypto_pipeline.topic_range import LOOSE, Bite
+from crypto_pipeline.topic_range import Bite
 from crypto_pipeline_tests.builders import poll
 from crypto_pipeline_tests.spark_memory import LIMIT_MEBIBYTES, pid_of_spark, watched
 from crypto_pipeline_tests.topics import NAMES, clipped, send

@@ -9,9 +9,9 @@ from typing import Any
 
 from crypto_pipeline.contract import topic
 from crypto_pipeline.lake.log import CommitRecord
+from crypto_pipeline.range_bytes import FIRST_GUESS_BYTES
 from crypto_pipeline.stage import Stage
 from crypto_pipeline.stages import BRONZE, CANDLES, PREDICTIONS, RAW, SILVER, SUMMARY, VOLATILITY
-from crypto_pipeline.topic_range import FIRST_GUESS_BYTES
 from crypto_pipeline.version import VERSION
 from crypto_pipeline_tests.fabricated.history import History
 from crypto_pipeline_tests.fabricated.shapes import Shape, shapes
