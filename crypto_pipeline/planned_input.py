@@ -16,7 +16,6 @@ from crypto_pipeline.lake import log
 from crypto_pipeline.lake.location import Lake
 from crypto_pipeline.lake.table import Table
 from crypto_pipeline.lake.tuning import all_kept, as_rows, kept
-from crypto_pipeline.lake.values import rows_of
 from crypto_pipeline.plan import Plan
 from crypto_pipeline.range_bytes import bytes_of, cut_to_bytes, note_sizes, topic_rows
 from crypto_pipeline.raw.schema import RECORDS
@@ -60,7 +59,7 @@ def weighed(lake: Lake, plan: Plan, *, kafka_options: KafkaOptions) -> dict[str,
         .groupBy("topic")
         .agg(F.sum(record_bytes()).alias("bytes"))
     )
-    return {row["topic"]: row["bytes"] for row in rows_of(sizes).to_pylist()}
+    return {row["topic"]: row["bytes"] for row in sizes.collect()}
 
 
 def read_plan(

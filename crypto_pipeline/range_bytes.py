@@ -28,7 +28,7 @@ def cut_to_bytes(ranges: Mapping[str, Any], *, most: int) -> dict[str, Any] | No
         name: {
             **topic,
             "partitions": {
-                number: [start, start + ceil((end - start) * share)]
+                number: [start, shared(start, end, share)]
                 for number, (start, end) in topic["partitions"].items()
             },
         }
@@ -40,6 +40,11 @@ def cut_to_bytes(ranges: Mapping[str, Any], *, most: int) -> dict[str, Any] | No
         return None
     shorter["kafka"]["left"] = kafka["left"] + spared
     return shorter
+
+
+def shared(start: int, end: int, share: float) -> int:
+    """Where a part of a partition's range ends; rounded up, so that each gives a record."""
+    return start + ceil((end - start) * share)
 
 
 def topic_rows(ranges: Mapping[str, Any]) -> int:

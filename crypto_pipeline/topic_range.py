@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 from crypto_pipeline.errors import TopicChangedError
 from crypto_pipeline.lake.log import CommitRecord
-from crypto_pipeline.range_bytes import mean_bytes
+from crypto_pipeline.range_bytes import mean_bytes, shared
 from crypto_pipeline.stream.ranges import Span, TopicEnds
 
 
@@ -68,7 +67,8 @@ def topic_ranges(
             "topic_id": ends.topics[name].topic_id,
             "mean_bytes": mean_bytes(before.get(name)),
             "partitions": {
-                str(number): [span.beginning, _cut(span, share)] for number, span in parts.items()
+                str(number): [span.beginning, shared(span.beginning, span.end, share)]
+                for number, span in parts.items()
             },
         }
         for name, parts in waiting.items()
@@ -102,10 +102,6 @@ def _share(
     }
     weight = sum(n * mean_bytes(before.get(name)) for name, n in count.items())
     return min(1.0, bite.rows / max(1, sum(count.values())), bite.bytes / max(1.0, weight))
-
-
-def _cut(span: Span, share: float) -> int:
-    return span.beginning + ceil((span.end - span.beginning) * share)
 
 
 def change(last: CommitRecord | None, ends: TopicEnds) -> str | None:

@@ -55,7 +55,7 @@ def few_rows(
     )
     values = pa.table(found)
     is_few = values.num_rows <= most and values.nbytes <= FEW_BYTES
-    return None if not is_few else values.cast(to_arrow_schema(schema, timezone="UTC"))
+    return values.cast(to_arrow_schema(schema, timezone="UTC")) if is_few else None
 
 
 def of_batches(*, after: int, to: int) -> str:
